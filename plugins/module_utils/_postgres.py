@@ -1,0 +1,260 @@
+# Copyright (c) 2026 the dbops.postgres authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Connections to PostgreSQL: the only place that opens one, and the only place that composes SQL."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import re
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ansible_collections.dbops.postgres.plugins.module_utils._plan import (
+    MASK,
+    Argument,
+    DbopsError,
+    Ident,
+    Joined,
+    Literal,
+    Secret,
+    Sql,
+    Step,
+)
+
+try:
+    import psycopg2
+    from psycopg2 import extensions, sql
+
+    HAS_PSYCOPG2 = True
+except ImportError:
+    HAS_PSYCOPG2 = False
+
+CONNECT_TIMEOUT_SECONDS = 10
+LOCK_TIMEOUT = "10s"
+
+# Named as in community.postgresql, so that its module_defaults carry over. Documented in doc_fragments/login.py.
+LOGIN_ARGUMENTS: dict[str, dict[str, Any]] = {
+    "login_host": {"type": "str", "default": "", "aliases": ["host"]},
+    "login_unix_socket": {"type": "str", "default": "", "aliases": ["unix_socket"]},
+    "login_port": {"type": "int", "default": 5432, "aliases": ["port"]},
+    "login_user": {"type": "str", "default": "postgres", "aliases": ["login"]},
+    "login_password": {"type": "str", "default": "", "no_log": True},
+    "login_db": {"type": "str", "default": "postgres", "aliases": ["maintenance_db"]},
+    "ssl_mode": {
+        "type": "str",
+        "default": "prefer",
+        "choices": [
+            "allow",
+            "disable",
+            "prefer",
+            "require",
+            "verify-ca",
+            "verify-full",
+        ],
+    },
+    "ca_cert": {"type": "path", "aliases": ["ssl_rootcert"]},
+}
+
+
+@dataclass(frozen=True)
+class Login:
+    """How to reach one server. ``host`` empty: the local UNIX socket."""
+
+    host: str = ""
+    unix_socket: str = ""
+    port: int = 5432
+    user: str = "postgres"
+    password: str = ""
+    database: str = "postgres"
+    ssl_mode: str = "prefer"
+    ca_cert: str | None = None
+
+    def __repr__(self) -> str:
+        return f"Login({self.user}@{self.host or self.unix_socket or 'local'}:{self.port}/{self.database})"
+
+    @property
+    def place(self) -> str:
+        """The server as an error message names it."""
+        if self.host:
+            return f"{self.host}:{self.port}"
+        return f"the local socket {self.unix_socket or '(default directory)'}, port {self.port}"
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What the connected role can see and do on this server.
+
+    :param server_version: as in ``server_version_num``: 150004, 170002.
+    :param user: the connected role.
+    :param superuser: whether it is one.
+    :param rds: whether this is Amazon RDS or Aurora (the role ``rds_superuser`` exists).
+    :param pg_authid: whether stored password verifiers can be read (PostgreSQL manual, 52.8: superusers only).
+    :param in_recovery: whether the server is a replica, so nothing can be changed on it.
+    """
+
+    server_version: int
+    user: str
+    superuser: bool
+    rds: bool
+    pg_authid: bool
+    in_recovery: bool
+
+    def as_dict(self) -> dict[str, Any]:
+        """For a module's return value."""
+        return asdict(self)
+
+
+def login_from(params: Mapping[str, Any]) -> Login:
+    """The login options of a module's parameters (keys of :data:`LOGIN_ARGUMENTS`)."""
+    return Login(
+        host=params["login_host"] or "",
+        unix_socket=params["login_unix_socket"] or "",
+        port=params["login_port"],
+        user=params["login_user"],
+        password=params["login_password"] or "",
+        database=params["login_db"],
+        ssl_mode=params["ssl_mode"],
+        ca_cert=params["ca_cert"],
+    )
+
+
+def connect(login: Login, database: str | None = None, *, autocommit: bool = False) -> extensions.connection:
+    """Open a connection.
+
+    Session settings are made by the connection's options, so that they hold from the first statement: an empty
+    ``search_path`` (CVE-2018-1058), a lock timeout, no statement logging of this session where the role may ask for
+    it, UTC. Run as root over the UNIX socket without a password, the connection is opened as the operating
+    system's user of the same name, so that ``peer`` authentication works without ``become_user``.
+
+    :raises DbopsError: psycopg2 is missing, or the server refused; the text holds no password.
+    """
+    if not HAS_PSYCOPG2:
+        raise DbopsError("psycopg2 is missing on this host.", "Install the package python3-psycopg2.")
+    name = database or login.database
+    parameters: dict[str, Any] = {
+        "host": login.host or login.unix_socket or None,
+        "port": login.port,
+        "user": login.user,
+        "password": login.password or None,
+        "dbname": name,
+        "sslmode": login.ssl_mode,
+        "sslrootcert": login.ca_cert,
+        "connect_timeout": CONNECT_TIMEOUT_SECONDS,
+        "application_name": "dbops.postgres",
+        "options": f"-c search_path= -c lock_timeout={LOCK_TIMEOUT} -c timezone=UTC -c client_min_messages=warning",
+    }
+    try:
+        with _peer_user(login):
+            given = {key: value for key, value in parameters.items() if value is not None}
+            connection: extensions.connection = psycopg2.connect(**given)
+    except psycopg2.Error as error:
+        raise DbopsError(
+            f"Cannot connect to database {name!r} on {login.place} as {login.user!r}: "
+            + mask(str(error).strip(), [login.password]),
+            "Check the login options, that PostgreSQL runs there, and pg_hba.conf.",
+        ) from None
+    connection.autocommit = autocommit
+    return connection
+
+
+@contextmanager
+def _peer_user(login: Login) -> Generator[None, None, None]:
+    # Peer authentication looks at the effective user of the connecting process (PostgreSQL manual, 20.9).
+    if os.geteuid() != 0 or login.host or login.password:
+        yield
+        return
+    try:
+        account = pwd.getpwnam(login.user)
+    except KeyError:
+        yield
+        return
+    os.seteuid(account.pw_uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+def capabilities(connection: extensions.connection) -> Capabilities:
+    """Look at what this connection can see and do: one query."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT pg_catalog.current_setting('server_version_num')::int,
+                   current_user::text,
+                   r.rolsuper,
+                   EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = 'rds_superuser'),
+                   pg_catalog.has_table_privilege('pg_catalog.pg_authid', 'SELECT'),
+                   pg_catalog.pg_is_in_recovery()
+              FROM pg_catalog.pg_roles r
+             WHERE r.rolname = current_user
+            """
+        )
+        row = cursor.fetchone()
+    if row is None:
+        raise DbopsError(
+            "The connected role is not in pg_roles.",
+            "Connect as an ordinary login role.",
+        )
+    return Capabilities(*row)
+
+
+def compose(statement: Sql, *, masked: bool = False) -> sql.Composed:
+    """A statement as psycopg2 executes it, or, ``masked``, as it may be shown."""
+    return sql.SQL(statement.template).format(*(_argument(item, masked) for item in statement.args))
+
+
+def _argument(item: Argument, masked: bool) -> sql.Composable:
+    if isinstance(item, Ident):
+        return sql.Identifier(*item.parts)
+    if isinstance(item, Secret):
+        return sql.Literal(MASK if masked else item.value)
+    if isinstance(item, Literal):
+        return sql.Literal(item.value)
+    if isinstance(item, Joined):
+        return sql.SQL(", ").join(_argument(part, masked) for part in item.items)
+    return compose(item, masked=masked)
+
+
+def shown(steps: Sequence[Step], connection: extensions.connection) -> list[str]:
+    """The statements of a plan in order, secrets masked, as the module returns them."""
+    return [compose(step.sql, masked=True).as_string(connection) for step in steps]
+
+
+def execute(cursor: extensions.cursor, step: Step) -> None:
+    """Run one step.
+
+    :raises DbopsError: with the object, PostgreSQL's message and the statement, secrets masked. The transaction is
+        then aborted: nothing of it remains.
+    """
+    try:
+        cursor.execute(compose(step.sql))
+    except psycopg2.Error as error:
+        text = compose(step.sql, masked=True).as_string(cursor)
+        message = mask((error.diag.message_primary or str(error)).strip(), _secrets(step.sql))
+        hint = f" {error.diag.message_hint}" if error.diag.message_hint else ""
+        raise DbopsError(
+            f"{step.subject}: {message} (SQLSTATE {error.pgcode}){hint} Statement: {text}",
+            untouched="Its transaction was rolled back.",
+        ) from None
+
+
+def _secrets(item: Argument) -> list[str]:
+    if isinstance(item, Secret):
+        return [item.value]
+    if isinstance(item, Sql):
+        return [value for part in item.args for value in _secrets(part)]
+    if isinstance(item, Joined):
+        return [value for part in item.items for value in _secrets(part)]
+    return []
+
+
+def mask(text: str, secrets: Sequence[str]) -> str:
+    """The text without the given secrets and without any SCRAM or md5 verifier."""
+    for secret in sorted((value for value in secrets if value), key=len, reverse=True):
+        text = text.replace(secret, MASK)
+    return re.sub(r"SCRAM-SHA-256\$[^\s']+|md5[0-9a-f]{32}", MASK, text)

@@ -34,7 +34,11 @@ def test_a_plan_without_steps_changes_nothing() -> None:
 def test_the_diff_has_a_line_per_object_that_exists() -> None:
     plan = Plan(
         steps=(Step("role a", Sql("CREATE ROLE {}", (Ident("a"),))),),
-        changes=(Change("role a", None, "login"), Change("role b", "login", "nologin"), Change("role c", "login", None)),
+        changes=(
+            Change("role a", None, "login"),
+            Change("role b", "login", "nologin"),
+            Change("role c", "login", None),
+        ),
     )
     assert plan.changed
     assert plan.diff() == {

@@ -10,11 +10,11 @@ short_description: Configure one PostgreSQL cluster as a whole
 version_added: 0.1.0
 author: the dbops.postgres authors (@dbops)
 description:
-  - Renders C(conf.d/10-dbops.conf), C(pg_hba.conf), C(pg_ident.conf) and the drop-in of the cluster's systemd unit from one declaration,
-    proves them, and makes them live by a reload, or by exactly one restart when a setting needs it.
-  - The old state stays whole until the new one is proven. PostgreSQL itself reads the new settings (C(postgres -C)) before any file is replaced;
-    the running server reads the new files (C(pg_file_settings), C(pg_hba_file_rules)) before it uses them; a server that does not come back is
-    started again with the previous files.
+  - Renders C(conf.d/10-dbops.conf), C(pg_hba.conf), C(pg_ident.conf) and the drop-in of the cluster's systemd unit
+    from one declaration, proves them, and makes them live by a reload, or by exactly one restart if a setting needs it.
+  - The old state stays whole until the new one is proven. PostgreSQL itself reads the new settings (C(postgres -C))
+    before any file is replaced; the running server reads the new files (C(pg_file_settings), C(pg_hba_file_rules))
+    before it uses them; a server that does not come back is started again with the previous files.
   - The module is the heart of the role C(dbops.postgres.server), which documents each option as a variable C(server_*).
   - It runs as root on the host of the cluster and connects over the local socket as C(postgres).
 requirements:
@@ -22,7 +22,7 @@ requirements:
   - a cluster in Debian's layout (postgresql-common)
 attributes:
   check_mode:
-    description: Check mode and the real run compute the same plan; check mode lets PostgreSQL judge the new settings as well.
+    description: The same plan as the real run; PostgreSQL judges the new settings in check mode as well.
     support: full
   diff_mode:
     description: A difference for each file, and the actions.
@@ -45,7 +45,8 @@ options:
     default: 5432
   environment:
     description:
-      - The environment this cluster belongs to. It becomes the part of C(cluster_name) after the C(@), which every session can read and no role can set.
+      - The environment this cluster belongs to. It becomes the part of C(cluster_name) after the C(@), which every
+        session can read and no session can set.
     type: str
     required: true
   listen_addresses:
@@ -54,7 +55,8 @@ options:
     elements: str
     default: []
   allow_any_address:
-    description: Has to be V(the whole internet may try to log in) to listen everywhere or to admit networks as wide as 0.0.0.0/0.
+    description:
+      - Has to be V(the whole internet may try to log in) to listen everywhere or to admit networks like 0.0.0.0/0.
     type: str
     default: ''
   allow_all_keyword:
@@ -192,8 +194,8 @@ options:
     default: []
   checksums:
     description:
-      - What to do about a cluster without data checksums. V(enable) turns them on with the server stopped, which takes as long as reading and
-        writing all of it.
+      - What to do about a cluster without data checksums. V(enable) turns them on with the server stopped, which takes
+        as long as reading and writing all of it.
     type: str
     choices: [warn, require, enable, ignore]
     default: warn
@@ -257,6 +259,7 @@ from dataclasses import asdict
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError
+from ansible_collections.dbops.postgres.plugins.module_utils._postgres import HAS_PSYCOPG2
 from ansible_collections.dbops.postgres.plugins.module_utils._server import apply as _apply
 from ansible_collections.dbops.postgres.plugins.module_utils._server import observe as _observe
 from ansible_collections.dbops.postgres.plugins.module_utils._server import plan as _plan
@@ -328,9 +331,9 @@ def main() -> None:
         spec = _spec.parse(module.params)
         if os.geteuid() != 0:
             raise DbopsError("This module needs root.", "Use become: true.")
-        observed = _observe.observe(spec, run)
+        observed = _observe.observe(spec, run, blind=module.check_mode and not HAS_PSYCOPG2)
         if not observed.exists and not module.check_mode:
-            raise DbopsError(f"Cluster {spec.version}/{spec.cluster} does not exist.", "Create it with pg_createcluster.")
+            raise DbopsError(f"Cluster {spec.version}/{spec.cluster} does not exist.", "Run pg_createcluster.")
         texts = _plan.texts(spec, observed)
         conf = managed(spec)[0]
         proposed = {}

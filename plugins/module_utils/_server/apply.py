@@ -87,15 +87,25 @@ def _systemctl(run: Run, seconds: int, *arguments: str) -> None:
         raise DbopsError(f"systemctl {' '.join(arguments)} failed: {said}", "See journalctl -xe.")
 
 
+def _bring_up(spec: ServerSpec, run: Run, verb: str) -> None:
+    try:
+        _systemctl(run, spec.start_timeout, verb, spec.unit)
+    except DbopsError:
+        raise DbopsError(
+            f"{spec.unit} does not {verb} with the new configuration: {_said(spec)}",
+            f"See {_start_log(spec)} and journalctl -u {spec.unit}.",
+        ) from None
+
+
 def _refuse_file_errors(port: int) -> None:
-    """The running server reads the new files without using them (pg_file_settings, pg_hba_file_rules, pg_ident...)."""
+    """The running server reads the new files without using them (views pg_file_settings and pg_hba_file_rules)."""
     connection = connect(Login(port=port), autocommit=True)
     try:
         with connection.cursor() as cursor:
             # A setting that needs a restart is "not applied" too; that is no error.
             cursor.execute(
                 """
-                SELECT pg_catalog.format('%s line %s: %s: %s', f.sourcefile, f.sourceline, coalesce(f.name, ''), f.error)
+                SELECT pg_catalog.format('%s line %s: %s: %s', f.sourcefile, f.sourceline, f.name, f.error)
                   FROM pg_catalog.pg_file_settings f
                   LEFT JOIN pg_catalog.pg_settings s ON pg_catalog.lower(s.name) = pg_catalog.lower(f.name)
                  WHERE f.error IS NOT NULL AND s.context IS DISTINCT FROM 'postmaster'
@@ -123,9 +133,9 @@ def _activate(spec: ServerSpec, before: Live, plan: ServerPlan, run: Run) -> tup
     if plan.enable_checksums:
         _systemctl(run, spec.start_timeout, "stop", spec.unit)
         _enable_checksums(spec, run)
-        _systemctl(run, spec.start_timeout, "start", spec.unit)
+        _bring_up(spec, run, "start")
     else:
-        _systemctl(run, spec.start_timeout, "restart", spec.unit)
+        _bring_up(spec, run, "restart")
     after = _wait(spec, run, lambda seen: seen.started > before.started)
     _refuse_file_errors(after.port)
     return after.pending
@@ -134,7 +144,7 @@ def _activate(spec: ServerSpec, before: Live, plan: ServerPlan, run: Run) -> tup
 def _start(spec: ServerSpec, observed: Observed, plan: ServerPlan, run: Run) -> tuple[str, ...]:
     if plan.enable_checksums:
         _enable_checksums(spec, run)
-    _systemctl(run, spec.start_timeout, "start", spec.unit)
+    _bring_up(spec, run, "start")
     after = _wait(spec, run, lambda seen: True)
     _refuse_file_errors(after.port)
     return after.pending

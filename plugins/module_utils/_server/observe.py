@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import re
 import shutil
 import stat
 import tempfile
@@ -30,15 +31,19 @@ Run = Callable[[Sequence[str]], tuple[int, str, str]]
 PROBE_SECONDS = "30"
 
 
-def observe(spec: ServerSpec, run: Run) -> Observed:
-    """Look at the cluster and its host; connects once, and once more for each other database with extensions."""
+def observe(spec: ServerSpec, run: Run, *, blind: bool = False) -> Observed:
+    """Look at the cluster and its host; connects once, and once more for each database with extensions.
+
+    :param blind: do not connect.
+    """
     exists = os.path.exists(f"{spec.config_directory}/postgresql.conf")
     data_directory = _data_directory(spec, run) if exists else f"/var/lib/postgresql/{spec.version}/{spec.cluster}"
     port = _running_port(data_directory)
-    live = _live(spec, port) if port else None
+    live = _live(spec, port) if port and not blind else None
     paths = managed(spec)
     return Observed(
         exists=exists,
+        running=port is not None,
         data_directory=data_directory,
         tablespaces=_tablespaces(data_directory),
         memory_mb=memory_mb(),
@@ -157,7 +162,7 @@ def _live(spec: ServerSpec, port: int) -> Live:
 
 
 def _extensions(port: int, databases: set[str]) -> frozenset[tuple[str, str]]:
-    found = set()
+    found: set[tuple[str, str]] = set()
     for database in sorted(databases):
         connection = connect(Login(port=port), database, autocommit=True)
         try:
@@ -172,14 +177,16 @@ def _extensions(port: int, databases: set[str]) -> frozenset[tuple[str, str]]:
 def propose(spec: ServerSpec, text: str, names: Sequence[str], run: Run) -> dict[str, str]:
     """Let PostgreSQL itself read a configuration that is not in place yet.
 
-    A copy of the cluster's configuration directory gets the new file, and ``postgres -C`` (PostgreSQL manual, postgres(1))
-    reads it: a syntax error, an unknown name or a value out of range ends here, the running server is not touched.
+    A copy of the cluster's configuration directory gets the new file, and ``postgres -C`` (PostgreSQL manual,
+    postgres(1)) reads it: a syntax error, an unknown name or a value out of range ends here, and the running server
+    is not touched.
 
     :param text: the new ``10-dbops.conf``.
     :param names: settings to evaluate.
     :returns: their values in the unit of the catalog.
     :raises DbopsError: PostgreSQL refuses the configuration.
     """
+    _refuse_missing_libraries(spec)
     server = f"/usr/lib/postgresql/{spec.version}/bin/postgres"
     directory = tempfile.mkdtemp(prefix="dbops-postgres-")
     try:
@@ -209,7 +216,22 @@ def propose(spec: ServerSpec, text: str, names: Sequence[str], run: Run) -> dict
         shutil.rmtree(directory)
 
 
+def _refuse_missing_libraries(spec: ServerSpec) -> None:
+    # PostgreSQL looks for them only when it starts, and then does not start.
+    for name in spec.preload_libraries:
+        path = name if "/" in name else f"/usr/lib/postgresql/{spec.version}/lib/{name}"
+        if not os.path.exists(path if path.endswith(".so") else path + ".so"):
+            raise DbopsError(
+                f"server_preload_libraries names {name!r}, and there is no {path}.so",
+                "Add its package to server_packages, or remove it.",
+            )
+
+
 def _reason(text: str) -> str:
-    # Only what PostgreSQL says of the line; its time stamp, process and the final FATAL say nothing more.
-    said = [line.partition("LOG:")[2].strip() for line in text.splitlines() if "LOG:" in line]
+    # Only what PostgreSQL says of the line, without its time, process and SQLSTATE.
+    said = [
+        re.sub(r"^[0-9A-Z]{5}:\s+", "", line.partition("LOG:")[2].strip())
+        for line in text.splitlines()
+        if "LOG:" in line
+    ]
     return "; ".join(said) or text.strip()

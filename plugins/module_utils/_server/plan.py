@@ -5,15 +5,14 @@
 
 from __future__ import annotations
 
-import os.path
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError, Ident, Sql, Step
 from ansible_collections.dbops.postgres.plugins.module_utils._server import render
-from ansible_collections.dbops.postgres.plugins.module_utils._server.state import Observed, managed
 from ansible_collections.dbops.postgres.plugins.module_utils._server.settings import sections
 from ansible_collections.dbops.postgres.plugins.module_utils._server.spec import ServerSpec
+from ansible_collections.dbops.postgres.plugins.module_utils._server.state import Observed, managed
 from ansible_collections.dbops.postgres.plugins.module_utils._server.tuning import Host, Setting, stable_size
 
 UNIT = "the systemd unit"
@@ -163,14 +162,17 @@ def plan(spec: ServerSpec, observed: Observed, proposed: Mapping[str, str]) -> S
         raise DbopsError(f"server_extensions names the database {unknown[0]!r}, which is not there", "Create it first.")
     result = ServerPlan(
         writes=writes,
-        start=live is None,
+        start=not observed.running,
         enable_checksums=enable,
         restart_allowed=spec.restart == "when_required",
         extensions=missing,
         warnings=warnings,
     )
-    if not live:
+    if not observed.running:
         return result
+    if not live:
+        blind = "The running server was not asked, for want of python3-psycopg2: more may need a restart than is said."
+        return replace(result, reload=bool(writes), restart=(UNIT,), warnings=(*warnings, blind))
     conf, hba, ident, unit = managed(spec)
     read = (conf, hba, ident, spec.tls.certificate, spec.tls.key, spec.tls.ca)
     written = {write.path for write in writes}
@@ -213,11 +215,15 @@ def _warnings(spec: ServerSpec, observed: Observed) -> tuple[str, ...]:
         ours = managed(spec)[0]
         for setting in settings_of(spec, observed):
             row = observed.live.settings.get(setting.name)
-            # Files are read in the order of their names, and ALTER SYSTEM's last: a later one wins.
-            if row and row.source and os.path.basename(row.source) > os.path.basename(ours) and row.source != ours:
-                if not row.source.endswith("/postgresql.conf"):
-                    found.append(f"{setting.name} is overridden in {row.source}: it is not what is declared here.")
+            if row and _read_later(row.source, ours):
+                found.append(f"{setting.name} is overridden in {row.source}: it is not what is declared here.")
     return tuple(found)
+
+
+def _read_later(source: str, ours: str) -> bool:
+    # postgresql.conf includes conf.d in the order of names; postgresql.auto.conf (ALTER SYSTEM) is read last.
+    directory, _slash, _name = ours.rpartition("/")
+    return source.endswith("/postgresql.auto.conf") or (source.startswith(directory + "/") and source > ours)
 
 
 def _write_paths(spec: ServerSpec, observed: Observed) -> tuple[str, ...]:

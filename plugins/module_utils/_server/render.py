@@ -111,7 +111,11 @@ def unit_drop_in(spec: ServerSpec, write_paths: tuple[str, ...]) -> str:
             f"AssertPathIsMountPoint={spec.data_mount}",
         ]
     if spec.listen_addresses != ("localhost",):
-        unit += ["# It listens on addresses that must be up.", "Wants=network-online.target", "After=network-online.target"]
+        unit += [
+            "# It listens on addresses that must be up.",
+            "Wants=network-online.target",
+            "After=network-online.target",
+        ]
     return "\n".join(
         [
             MANAGED,

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The settings of one server: what is constant, what follows from the specification, what follows from the host. Pure.
 
-A number in parentheses after ``CIS`` names a recommendation of the CIS PostgreSQL 17 Benchmark; docs/cis.md has them all.
+A number after ``CIS`` names a recommendation of the CIS PostgreSQL 17 Benchmark; docs/cis.md has them all.
 """
 
 from __future__ import annotations

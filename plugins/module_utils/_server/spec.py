@@ -50,7 +50,7 @@ DANGEROUS = ("fsync", "full_page_writes", "ignore_checksum_failure", "ignore_inv
 
 @dataclass(frozen=True)
 class AccessRule:
-    """Who may connect over the network: every user of ``users`` from every network of ``addresses`` to every database."""
+    """Who may connect over the network: each of ``users`` from each of ``addresses`` to each of ``databases``."""
 
     databases: tuple[str, ...]
     users: tuple[str, ...]

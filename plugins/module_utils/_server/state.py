@@ -59,11 +59,13 @@ class Observed:
     """The state of one cluster and its host.
 
     :param exists: the cluster was created.
+    :param running: its server runs. Without ``live`` then: a dry run on a host that has no psycopg2 yet.
     :param checksums: data checksums are on; None when that cannot be seen.
     :param changed_at: modification times of files that the server reads, by path.
     """
 
     exists: bool
+    running: bool
     data_directory: str
     tablespaces: tuple[str, ...]
     memory_mb: int

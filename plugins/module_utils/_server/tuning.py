@@ -156,7 +156,8 @@ def _planner(storage: str, memory: int, workload: str) -> tuple[Setting, ...]:
         Setting(
             "jit",
             "on" if workload == "analytics" else "off",
-            "compiling pays for long queries over many rows" if workload == "analytics"
+            "compiling pays for long queries over many rows"
+            if workload == "analytics"
             else f"compiling costs short queries more than it saves; {workload} (manual 32.2)",
         ),
     )

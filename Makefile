@@ -1,0 +1,57 @@
+# make help lists the targets. Everything a target needs is made first, and only once.
+
+export PATH := $(CURDIR)/.cache/venv/bin:$(PATH)
+export PYTHONPATH := $(CURDIR)/.cache/collections
+ifdef PYTHON
+export PYTHON
+endif
+RUN := .cache/venv/bin/python -m tests.run
+
+.DEFAULT_GOAL := help
+.PHONY: help test demo demo-clean lint sanity unit integration molecule bench docs venv hosts clean distclean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+
+test: venv hosts ## all tests; the last line is "N passed, N failed"
+	@$(RUN)
+
+demo: venv hosts ## declare, build and prove an estate on one throwaway host
+	@.cache/venv/bin/python -m tests.demo
+
+demo-clean: venv ## remove the demo's host
+	@.cache/venv/bin/python -m tests.throwaway down demo
+
+lint: venv ## ruff, mypy, ansible-lint, yamllint, changelog
+	@$(RUN) lint
+
+sanity: venv ## ansible-test sanity
+	@$(RUN) sanity
+
+unit: venv ## pure code; one test: make unit ARGS='tests/unit/test_plan.py -k secret'
+	@$(if $(ARGS),.cache/venv/bin/pytest $(ARGS),$(RUN) unit)
+
+integration: venv hosts ## modules against PostgreSQL 15 and 17; ARGS as above
+	@$(if $(ARGS),.cache/venv/bin/pytest $(ARGS),$(RUN) integration)
+
+molecule: venv hosts ## roles on Debian 12 and 13; one role: make molecule SCENARIO=server
+	@$(RUN) molecule $(SCENARIO)
+
+bench: venv hosts ## side-by-side measurements, a ratio each
+	@.cache/venv/bin/python -m tests.bench $(ARGS)
+
+docs: venv ## guides and reference as HTML in .cache/docs
+	@.cache/venv/bin/python -m tests.docs
+
+venv: ## the virtual environment .cache/venv
+	@sh tests/bootstrap.sh venv
+
+hosts: ## the packages that throwaway hosts need
+	@sh tests/bootstrap.sh hosts
+
+clean: venv ## remove all throwaway hosts of this clone; images stay
+	@.cache/venv/bin/python -m tests.throwaway clean
+
+distclean: venv ## remove hosts, images and the whole .cache
+	@.cache/venv/bin/python -m tests.throwaway clean --images
+	@rm -rf .cache

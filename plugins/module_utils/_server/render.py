@@ -37,7 +37,7 @@ def sized_for(text: str) -> tuple[int, int]:
 def values(text: str) -> dict[str, str]:
     """The settings of a file that :func:`configuration` wrote, unquoted."""
     result = {}
-    for line in text.splitlines():
+    for line in text.split("\n"):
         name, equals, value = line.partition(" = ")
         if equals and not line.startswith("#"):
             result[name] = value[1:-1].replace("''", "'").replace("\\\\", "\\")

@@ -136,6 +136,9 @@ def _auditing(spec: ServerSpec) -> tuple[Setting, ...]:
         Setting("pgaudit.log_catalog", "off", "psql and drivers read the catalog all the time"),
         Setting("pgaudit.log_parameter", "off", "values are people's data"),
         Setting("pg_stat_statements.track", "all", "statements inside functions as well"),
+        Setting(
+            "pg_stat_statements.track_utility", "off", "would keep ALTER ROLE ... PASSWORD in clear, for every reader"
+        ),
         Setting("pg_stat_statements.max", "10000", "the default 5000 is short for an ORM"),
         Setting("track_io_timing", "on", "time spent on reads and writes, in EXPLAIN and in the statistics"),
         Setting("track_activity_query_size", "4096", "whole statements in pg_stat_activity"),

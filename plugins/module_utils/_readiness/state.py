@@ -1,0 +1,307 @@
+# Copyright (c) 2026 the dbops.postgres authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What was seen of a server, as data. Pure: :mod:`.observe` and :mod:`.host` fill it, :mod:`.judge` reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar, Union
+
+from ansible_collections.dbops.postgres.plugins.module_utils._findings import Status
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Unseen:
+    """Why something could not be looked at: ERROR, or NOT_TESTED when it cannot be seen from here by its nature."""
+
+    status: Status
+    reason: str
+
+
+Seen = Union[T, Unseen]
+
+
+class NotSeenError(Exception):
+    """Raised by :func:`look`, so that a probe that depends on something unseen says so instead of judging."""
+
+    def __init__(self, why: Unseen) -> None:
+        self.why = why
+        super().__init__(why.reason)
+
+
+def look(part: Seen[T]) -> T:
+    """What was seen; raises :class:`NotSeenError` when it was not."""
+    if isinstance(part, Unseen):
+        raise NotSeenError(part)
+    return part
+
+
+def unseen(status: Status, reason: str) -> Unseen:
+    """Shorthand."""
+    return Unseen(status, reason)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A row of pg_settings, ``value`` in the setting's own unit."""
+
+    value: str
+    unit: str = ""
+    source: str = "default"
+    pending_restart: bool = False
+
+
+class Settings(dict[str, Setting]):
+    """pg_settings by name. Asking for one that is not there is :class:`NotSeenError`: the role may not see it."""
+
+    def __missing__(self, name: str) -> Setting:
+        raise NotSeenError(
+            Unseen(Status.NOT_TESTED, f"The setting {name} is hidden from the connected role, or does not exist.")
+        )
+
+
+@dataclass(frozen=True)
+class Role:
+    """A row of pg_roles. ``password``: none, scram, md5, or unknown where pg_authid cannot be read."""
+
+    name: str
+    superuser: bool = False
+    login: bool = False
+    createrole: bool = False
+    createdb: bool = False
+    replication: bool = False
+    bypassrls: bool = False
+    connection_limit: int = -1
+    password: str = "unknown"
+    bootstrap: bool = False
+
+
+@dataclass(frozen=True)
+class Membership:
+    """``member`` is in ``role``."""
+
+    role: str
+    member: str
+
+
+@dataclass(frozen=True)
+class RoleSetting:
+    """ALTER ROLE / ALTER DATABASE ... SET; empty role or database: all of them."""
+
+    role: str
+    database: str
+    name: str
+    value: str
+
+
+@dataclass(frozen=True)
+class HbaRule:
+    """A row of pg_hba_file_rules, in file order."""
+
+    line: int
+    type: str
+    databases: tuple[str, ...]
+    users: tuple[str, ...]
+    address: str
+    netmask: str
+    method: str
+    options: tuple[str, ...] = ()
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Connection:
+    """A live connection from a client."""
+
+    user: str
+    database: str
+    address: str
+    tls: bool
+    replication: bool = False
+
+
+@dataclass(frozen=True)
+class Grant:
+    """A privilege on the database or on a schema. Grantee empty: PUBLIC."""
+
+    grantee: str
+    privilege: str
+
+
+@dataclass(frozen=True)
+class ObjectGrants:
+    """How many objects of a kind in a schema a grantee holds a privilege on. Grantee empty: PUBLIC."""
+
+    schema: str
+    kind: str
+    grantee: str
+    privilege: str
+    objects: int
+    example: str = ""
+
+
+@dataclass(frozen=True)
+class Owned:
+    """How many objects of a kind in a schema a role owns."""
+
+    owner: str
+    schema: str
+    kind: str
+    objects: int
+
+
+@dataclass(frozen=True)
+class Schema:
+    """A schema that belongs neither to the system nor to an extension."""
+
+    name: str
+    owner: str
+    grants: tuple[Grant, ...] = ()
+
+
+@dataclass(frozen=True)
+class DefaultGrant:
+    """An entry of pg_default_acl; schema empty: all schemas; kind: table, sequence, function, type or schema."""
+
+    creator: str
+    schema: str
+    kind: str
+    grantee: str
+    privilege: str
+
+
+@dataclass(frozen=True)
+class DefinerFunction:
+    """A SECURITY DEFINER function outside extensions and system schemas."""
+
+    name: str
+    owner_is_superuser: bool
+    search_path_pinned: bool
+    public: bool
+
+
+@dataclass(frozen=True)
+class Inside:
+    """What was seen inside one database: a fixed number of queries, however many objects there are."""
+
+    extensions: tuple[str, ...] = ()
+    schemas: tuple[Schema, ...] = ()
+    grants: tuple[ObjectGrants, ...] = ()
+    owned: tuple[Owned, ...] = ()
+    defaults: tuple[DefaultGrant, ...] = ()
+    default_entries: tuple[tuple[str, str, str], ...] = ()
+    definers: tuple[DefinerFunction, ...] = ()
+
+
+@dataclass(frozen=True)
+class Database:
+    """A database that allows connections."""
+
+    name: str
+    owner: str
+    template: bool
+    grants: tuple[Grant, ...]
+    inside: Seen[Inside]
+    checksum_failures: int = 0
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """What the server presents on the wire."""
+
+    tls: bool
+    version: str = ""
+    cipher: str = ""
+    subject: str = ""
+    not_after: str = ""
+    days_left: int = 0
+
+
+@dataclass(frozen=True)
+class File:
+    """Of a file or directory: mode as in 0o600, owner and group names."""
+
+    path: str
+    exists: bool
+    mode: int = 0
+    owner: str = ""
+    group: str = ""
+    kind: str = "file"
+    size: int = 0
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A systemd unit as it was seen."""
+
+    name: str
+    enabled: str
+    start_conf: str = ""
+
+
+@dataclass(frozen=True)
+class Host:
+    """What was seen of the operating system of the server."""
+
+    memory: int
+    cpus: int
+    umask: Seen[int]
+    service_account: str
+    account_locked: Seen[bool]
+    unit: Seen[Unit]
+    files: Mapping[str, File]
+    history: tuple[str, ...]
+    history_disabled: bool
+    profiles_with_password: tuple[str, ...]
+    service_files_with_password: tuple[str, ...]
+    processes_with_pgpassword: tuple[str, ...]
+    processes_with_password_argument: tuple[str, ...]
+    packages: Seen[str]
+    update: Seen[tuple[str, str]]
+    fips: bool
+    firewall: Seen[bool]
+
+
+@dataclass(frozen=True)
+class Server:
+    """What was seen through SQL, of the whole cluster."""
+
+    version: int
+    user: str
+    in_recovery: bool
+    settings: Settings
+    roles: Seen[tuple[Role, ...]]
+    memberships: Seen[tuple[Membership, ...]]
+    role_settings: Seen[tuple[RoleSetting, ...]]
+    hba: Seen[tuple[HbaRule, ...]]
+    connections: Seen[tuple[Connection, ...]]
+    tablespaces: Seen[tuple[str, ...]]
+    databases: Seen[tuple[Database, ...]]
+
+
+@dataclass(frozen=True)
+class Observed:
+    """Everything that the probes judge."""
+
+    server: Seen[Server]
+    host: Seen[Host]
+    certificate: Seen[Certificate]
+    weak_ciphers: Seen[tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """Limits that an estate may set for itself."""
+
+    certificate_days: int = 30
+    slow_query_ms: int = 500
+    network_prefix_v4: int = 16
+    network_prefix_v6: int = 48
+    environment: str = ""
+    environments: tuple[str, ...] = field(
+        default=("dev", "development", "test", "stage", "staging", "prod", "production")
+    )

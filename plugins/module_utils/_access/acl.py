@@ -170,7 +170,8 @@ def described(acl: Acl, owner: str, order: tuple[str, ...]) -> str:
         if item.grantee != owner:
             held = words.setdefault(item.grantee, {})
             held[item.privilege] = held.get(item.privilege, False) or item.grantable
-    return " ".join(f"{grantee or 'PUBLIC'}={','.join(_marked(words[grantee], order))}" for grantee in sorted(words))
+    held_by = (f"{grantee or 'PUBLIC'}={','.join(_marked(words[grantee], order))}" for grantee in sorted(words))
+    return " ".join(held_by) or "(none)"
 
 
 def _marked(held: Mapping[str, bool], order: tuple[str, ...]) -> list[str]:

@@ -1,6 +1,7 @@
 # Copyright (c) 2026 the dbops.postgres authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
+# ruff: noqa: S608 - the parts of these queries are constants of this file
 """Reads the live access: a constant number of queries for the cluster and for each database.
 
 Objects are grouped on the server by owner and access list before they travel: ten thousand tables with the same few
@@ -371,7 +372,7 @@ def observe_content(
     column_acls: dict[str, dict[tuple[str, str], Acl]] = {}
     for schema, exploded, found in _rows(connection, _COLUMN_ACLS, filters):
         acl = acls(exploded)
-        column_acls.setdefault(schema, {}).update(dict.fromkeys(found, acl))
+        column_acls.setdefault(schema, {}).update(dict.fromkeys(map(tuple, found), acl))
     known: dict[str, dict[str, frozenset[str]]] = {}
     pairs = [(schema, table) for schema, tables in (columns or {}).items() for table in tables]
     asked = {"spaces": [schema for schema, _table in pairs], "tables": [table for _schema, table in pairs]}

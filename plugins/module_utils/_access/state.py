@@ -51,7 +51,7 @@ class Role:
 
 
 class Membership(NamedTuple):
-    """``member`` is a member of ``role``. Before PostgreSQL 16 ``inherit`` is the member's attribute, ``set`` is true."""
+    """``member`` is a member of ``role``. Before PostgreSQL 16 ``inherit`` is the member's own, ``set`` true."""
 
     role: str
     member: str

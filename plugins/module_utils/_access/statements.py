@@ -96,7 +96,7 @@ def role_setting(role: str, name: str, value: str | None) -> Sql:
 
 
 def subject(kind: str, place: str, names: Sequence[str]) -> str:
-    """Objects of one kind in one place: ``table payments_db.public.refunds``, ``tables db.public.{a, b, ... 7 more}``."""
+    """Objects of one kind in one place: ``table db.public.refunds``, ``tables db.public.{a, b, ... 7 more}``."""
     if len(names) == 1:
         return f"{kind} {place}.{names[0]}"
     listed = ", ".join(names[:SHOWN_NAMES])

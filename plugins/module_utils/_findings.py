@@ -184,6 +184,14 @@ def natural(text: str) -> tuple[tuple[int, int, str], ...]:
     return tuple(parts)
 
 
+def by_reason(findings: Iterable[Finding]) -> list[list[Finding]]:
+    """Findings that say the same about the same host, together: a server that is down is one thing to read."""
+    groups: dict[tuple[str, str], list[Finding]] = {}
+    for finding in ordered(findings):
+        groups.setdefault((finding.host, finding.evidence), []).append(finding)
+    return list(groups.values())
+
+
 def verdict(findings: Iterable[Finding]) -> Status:
     """One status for many findings: the worst of them. Nothing found is NOT_TESTED, never a pass."""
     statuses = [finding.status for finding in findings]

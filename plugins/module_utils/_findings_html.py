@@ -17,6 +17,7 @@ from ansible_collections.dbops.postgres.plugins.module_utils._findings import (
     Finding,
     Report,
     Status,
+    by_reason,
     label,
     offending,
     ordered,
@@ -24,6 +25,7 @@ from ansible_collections.dbops.postgres.plugins.module_utils._findings import (
     verdict,
 )
 from ansible_collections.dbops.postgres.plugins.module_utils._findings_style import CSS
+from ansible_collections.dbops.postgres.plugins.module_utils._findings_text import name_of
 
 # A status is told apart by its sign and its words, the colour comes third.
 _SIGNS = {
@@ -44,8 +46,8 @@ def to_html(report: Report) -> str:
         for part in (
             _header(report),
             _picture(report),
-            _section("To mend", "bad", _problems(report, (Status.FAIL,))),
-            _section("Could not be looked at", "bad", _problems(report, (Status.ERROR,))),
+            _section("To mend", "bad", _failures(report)),
+            _section("Could not be looked at", "bad", _errors(report)),
             _section("Waived", "", _waived(report)),
             _section("Not tested", "", _untested(report)),
             _section("Everything that was looked at", "", "".join(_control(report, c) for c in report.controls)),
@@ -178,36 +180,43 @@ def _section(heading: str, tone: str, content: str) -> str:
     return f'<section class="{tone}"><h2>{_e(heading)}</h2>\n{content}</section>' if content else ""
 
 
-def _problems(report: Report, statuses: tuple[Status, ...]) -> str:
+def _failures(report: Report) -> str:
     """A card for each control and subject: the evidence of every host, the remedy once."""
     cards: dict[tuple[str, str], list[Finding]] = {}
     for finding in ordered(report.findings):
-        if finding.status in statuses:
+        if finding.status is Status.FAIL:
             cards.setdefault((finding.control, finding.subject), []).append(finding)
     titles = {control.id: control.title for control in report.controls}
-    return "".join(_card(found, titles.get(control, "")) for (control, _subject), found in cards.items())
+    return "".join(_failure(found, titles.get(control, "")) for (control, _subject), found in cards.items())
 
 
-def _card(found: Sequence[Finding], control: str) -> str:
+def _failure(found: Sequence[Finding], control: str) -> str:
     first = found[0]
     seen = "".join(f"<li>{_host(f)}{_e(f.evidence)}</li>" for f in found)
     remedies = dict.fromkeys(f.remedy for f in found if f.remedy)
     remedy = "".join(f'<p class="remedy"><b>Remedy</b> {_e(text)}</p>' for text in remedies)
     return (
-        f'<article class="card {first.status.value}"><h3>{_badge(first.status)} {_e(_subject(first))}</h3>'
+        f'<article class="card {first.status.value}"><h3>{_badge(first.status)} {_e(name_of(first))}</h3>'
         f'<p class="meta">{_e(first.control)} {_e(control)} · {_e(first.severity.value)}{_numbers(first)}</p>'
         f"<ul>{seen}</ul>{remedy}</article>\n"
     )
 
 
+def _errors(report: Report) -> str:
+    """A card for each reason on each host, with the subjects that it hides."""
+    return "".join(
+        f'<article class="card error"><h3>{_badge(Status.ERROR)} {_host(group[0])}</h3><p>{_e(group[0].evidence)}</p>'
+        f'<p class="meta">{_e(_subjects(group))}</p></article>\n'
+        for group in by_reason(f for f in report.findings if f.status is Status.ERROR)
+    )
+
+
+def _subjects(group: Sequence[Finding]) -> str:
+    return ", ".join(f"{f.control} {name_of(f)}" for f in group)
+
+
 def _badge(status: Status) -> str:
     return f'<span class="badge {status.value}">{_SIGNS[status]} {_e(status.words)}</span>'
-
-
-def _subject(finding: Finding) -> str:
-    if not finding.title or finding.title == finding.subject:
-        return finding.subject
-    return f"{finding.subject} {finding.title}"
 
 
 def _numbers(finding: Finding) -> str:
@@ -220,7 +229,7 @@ def _host(finding: Finding) -> str:
 
 def _waived(report: Report) -> str:
     rows = [
-        (f.host, f.control, _subject(f), f.waiver, f.expires or "no end", f.evidence)
+        (f.host, f.control, name_of(f), f.waiver, f.expires or "no end", f.evidence)
         for f in ordered(report.findings)
         if f.status is Status.WAIVED
     ]
@@ -228,16 +237,20 @@ def _waived(report: Report) -> str:
 
 
 def _untested(report: Report) -> str:
-    found = [f for f in ordered(report.findings) if f.status is Status.NOT_TESTED]
-    rows = [(f.host, f.control, _subject(f), f.evidence) for f in found]
-    table = _table(("host", "control", "subject", "why"), rows)
-    return f"<details><summary>{len(rows)} subjects, counted as neither</summary>{table}</details>" if rows else ""
+    found = [f for f in report.findings if f.status is Status.NOT_TESTED]
+    rows = [(group[0].host, _subjects(group), group[0].evidence) for group in by_reason(found)]
+    table = _table(("host", "subjects", "why"), rows)
+    return (
+        f"<details><summary>{len(found)} subjects, counted neither as passed nor as failed</summary>{table}</details>"
+        if rows
+        else ""
+    )
 
 
 def _control(report: Report, control: Control) -> str:
     found = report.of(control.id)
     rows = "".join(
-        f"<tr><td>{_badge(f.status)}</td><td>{_e(f.host)}</td><td>{_e(_subject(f))}"
+        f"<tr><td>{_badge(f.status)}</td><td>{_e(f.host)}</td><td>{_e(name_of(f))}"
         f'<span class="small">{_numbers(f)}</span></td><td>{_e(f.evidence)}</td></tr>'
         for f in found
     )

@@ -12,6 +12,7 @@ from ansible_collections.dbops.postgres.plugins.module_utils._findings import (
     Finding,
     Report,
     Status,
+    by_reason,
     label,
     ordered,
     summary,
@@ -23,21 +24,20 @@ _WIDEST_TITLE = 26
 
 
 def table(report: Report) -> list[str]:
-    """One line per control, one column per host, for a terminal of 80 columns with up to three hosts."""
-    title = max([len(control.title) for control in report.controls] + [7])
-    width = min(title, _WIDEST_TITLE)
-    columns = [max(len(host), len("not applicable")) for host in report.hosts]
-    lines = [
-        f"{'control':<{width + 6}} {'severity':<9}"
-        + "".join(f" {host:<{size}}" for host, size in zip(report.hosts, columns))
+    """One line per control, one column per host, for a terminal; C, H, M: critical, high, medium."""
+    width = min(max([len(control.title) for control in report.controls] + [7]), _WIDEST_TITLE)
+    cells = {(c.id, host): _cell(report.of(c.id, host)) for c in report.controls for host in report.hosts}
+    columns = [
+        max([len(host)] + [len(cells[control.id, host]) for control in report.controls]) for host in report.hosts
     ]
-    lines.append("─" * len(lines[0].rstrip()))  # not "-": YAML would quote it
+    lines = [
+        f"{'control':<{width + 8}}" + "".join(f"  {host:<{size}}" for host, size in zip(report.hosts, columns)),
+        "─" * (width + 8 + sum(size + 2 for size in columns)),  # not "-": YAML would quote it
+    ]
     for control in report.controls:
-        cells = [_cell(report.of(control.id, host)) for host in report.hosts]
-        lines.append(
-            f"{control.id:<5} {_short(control.title, width):<{width}} {control.severity.value:<9}"
-            + "".join(f" {cell:<{size}}" for cell, size in zip(cells, columns))
-        )
+        verdicts = "".join(f"  {cells[control.id, host]:<{size}}" for host, size in zip(report.hosts, columns))
+        letter = control.severity.value[0].upper()
+        lines.append(f"{control.id:<5} {_short(control.title, width):<{width}} {letter}{verdicts}")
     if report.not_probed:
         lines.append(f"no probe yet for {len(report.not_probed)} further controls, not counted as passed")
     return [line.rstrip() for line in lines]
@@ -72,31 +72,37 @@ def to_markdown(report: Report) -> str:
     for control in report.controls:
         cells = " | ".join(_cell(report.of(control.id, host)) for host in report.hosts)
         lines.append(f"| {control.id} {_md(control.title)} | {control.severity.value} | {cells} |")
-    sections = (
-        ("Failed", (Status.FAIL,)),
-        ("Could not be looked at", (Status.ERROR,)),
-        ("Waived", (Status.WAIVED,)),
-        ("Not tested", (Status.NOT_TESTED,)),
-    )
-    for heading, statuses in sections:
-        chosen = [finding for finding in ordered(report.findings) if finding.status in statuses]
-        if not chosen:
-            continue
-        lines += ["", f"## {heading}", ""]
-        for finding in chosen:
-            lines.append(
-                f"- **{finding.control} {_md(name_of(finding))}** on {_md(finding.host or 'this host')}"
-                f" ({finding.severity.value}{_md(_numbers(finding))}): {_md(finding.evidence)}"
-            )
-            if finding.status is Status.WAIVED:
-                until = f", until {_md(finding.expires)}" if finding.expires else ""
-                lines.append(f"  Waived: {_md(finding.waiver)}{until}.")
-            elif finding.remedy:
-                lines.append(f"  Remedy: {_md(finding.remedy)}")
+    failed = [finding for finding in ordered(report.findings) if finding.status is Status.FAIL]
+    lines += _list("Failed", [_bullet([finding], finding.remedy) for finding in failed])
+    for heading, status in (("Could not be looked at", Status.ERROR), ("Not tested", Status.NOT_TESTED)):
+        groups = by_reason(finding for finding in report.findings if finding.status is status)
+        lines += _list(heading, [_bullet(group, "") for group in groups])
+    waived = [finding for finding in ordered(report.findings) if finding.status is Status.WAIVED]
+    lines += _list("Waived", [_bullet([finding], "", _reason(finding)) for finding in waived])
     if report.not_probed:
         names = ", ".join(f"{control.id} {_md(control.title)}" for control in report.not_probed)
         lines += ["", "## No probe yet", "", f"{len(report.not_probed)} controls, not counted as passed: {names}."]
     return "\n".join(lines) + "\n"
+
+
+def _list(heading: str, bullets: list[str]) -> list[str]:
+    return ["", f"## {heading}", "", *bullets] if bullets else []
+
+
+def _bullet(group: list[Finding], remedy: str, waiver: str = "") -> str:
+    first = group[0]
+    subjects = ", ".join(f"{finding.control} {_md(name_of(finding))}" for finding in group)
+    where = f" on {_md(first.host)}" if first.host else ""
+    lines = [f"- **{subjects}**{where} ({first.severity.value}{_md(_numbers(first))}): {_md(first.evidence)}"]
+    if remedy:
+        lines.append(f"  Remedy: {_md(remedy)}")
+    if waiver:
+        lines.append(f"  Waived: {_md(waiver)}")
+    return "\n".join(lines)
+
+
+def _reason(finding: Finding) -> str:
+    return f"{finding.waiver} (until {finding.expires})" if finding.expires else finding.waiver
 
 
 def name_of(finding: Finding) -> str:
@@ -148,8 +154,7 @@ def _outcome(finding: Finding) -> str:
         return f"<{element} {attributes}>{said}</{element}>"
     if finding.status is Status.PASS:
         return f"<system-out>{said}</system-out>"
-    until = f" (until {finding.expires})" if finding.expires else ""
-    reason = f"waived: {finding.waiver}{until}" if finding.waiver else f"{finding.status.words}: {finding.evidence}"
+    reason = f"waived: {_reason(finding)}" if finding.waiver else f"{finding.status.words}: {finding.evidence}"
     return f"<skipped message={_attribute(reason)}/>"
 
 

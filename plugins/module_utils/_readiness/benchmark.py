@@ -80,7 +80,7 @@ RECOMMENDATIONS: tuple[Recommendation, ...] = (
     Recommendation("5.3", "local socket authentication"),
     Recommendation("5.4", "TCP authentication"),
     Recommendation("5.5", "connection limit per account"),
-    Recommendation("5.6", "password strength and authentication delay"),
+    Recommendation("5.6", "password strength"),
     Recommendation("6.1", "attack vectors understood", manual="it asks for understanding"),
     Recommendation("6.2", "backend parameters"),
     Recommendation("6.3", "postmaster parameters", manual="the right values are the owner's; changes need a baseline"),

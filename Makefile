@@ -8,7 +8,7 @@ endif
 RUN := .cache/venv/bin/python -m tests.run
 
 .DEFAULT_GOAL := help
-.PHONY: help test demo demo-clean lint sanity unit integration molecule bench docs venv hosts clean distclean
+.PHONY: help test demo demo-clean psql shell lint sanity unit integration molecule bench docs venv hosts clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -19,8 +19,15 @@ test: venv hosts ## all tests; the last line is "N passed, N failed"
 demo: venv hosts ## declare, build and prove an estate on one throwaway host
 	@.cache/venv/bin/python -m tests.demo
 
-demo-clean: venv ## remove the demo's host
-	@.cache/venv/bin/python -m tests.throwaway down demo
+demo-clean: venv ## remove the demo: its host, its passwords, its report
+	@.cache/venv/bin/python -m tests.demo clean
+
+psql: ## be a service of the demo: make psql AS=payments_prod_app
+	@sh tests/bootstrap.sh client
+	@PGSERVICEFILE=.cache/demo/pg_service.conf PGPASSFILE=.cache/demo/pgpass psql service=$(or $(AS),payments_prod_app)
+
+shell: ## be root on the demo's host
+	@.cache/venv/bin/python -m tests.throwaway ssh demo db1
 
 lint: venv ## ruff, mypy, ansible-lint, yamllint, changelog
 	@$(RUN) lint

@@ -2,6 +2,7 @@
 # Prepares this machine. Does nothing that is done already.
 #   venv   the virtual environment .cache/venv and the path .cache/collections
 #   hosts  the packages that throwaway hosts need
+#   client psql
 set -eu
 cd "$(dirname "$0")/.."
 mkdir -p .cache/logs
@@ -71,7 +72,11 @@ hosts() {
     need_packages podman runc netavark aardvark-dns iptables mmdebstrap debian-archive-keyring openssh-client
 }
 
+client() {
+    command -v psql >/dev/null || need_packages postgresql-client
+}
+
 case ${1:-} in
-venv | hosts) "$1" ;;
-*) fail "usage: $0 venv|hosts" ;;
+venv | hosts | client) "$1" ;;
+*) fail "usage: $0 venv|hosts|client" ;;
 esac

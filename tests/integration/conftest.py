@@ -5,20 +5,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+import json
+import os
+import subprocess
+from collections.abc import Callable, Generator
+from functools import cache
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.integration.servers import VERSIONS, Database, Server, create_database, drop_database, given
+from tests.integration.servers import (
+    GROUP,
+    VERSIONS,
+    Database,
+    Server,
+    create_database,
+    drop_database,
+    given,
+    throwaway,
+)
+from tests.throwaway import CHECKOUT, inventory_path
+
+RunPlaybook = Callable[..., "subprocess.CompletedProcess[str]"]
+
+made = cache(throwaway)  # both at once, at the first test that needs one
 
 
 @pytest.fixture(scope="session", params=VERSIONS, ids=[f"pg{version}" for version in VERSIONS])
 def pg_server(request: pytest.FixtureRequest) -> Server:
     """A server and its superuser. Its roles and settings are shared by all tests: leave them as they were."""
-    server = given(request.param)
-    if server is None:
-        pytest.fail(f"DBOPS_DEV_PG{request.param} is not set")
-    return server
+    version: int = request.param
+    return given(version) or made()[version]
 
 
 @pytest.fixture
@@ -27,3 +45,30 @@ def pg_database(pg_server: Server) -> Generator[Database, None, None]:
     database = create_database(pg_server)
     yield database
     drop_database(database)
+
+
+@pytest.fixture
+def run_playbook(pg_server: Server, tmp_path: Path) -> RunPlaybook:
+    """Run plays on the server's host, over SSH as root: ``run_playbook([{...}], "--check", "--diff")``.
+
+    Returns the completed process; a play's ``hosts`` is ``all``.
+    """
+    if given(pg_server.version):
+        pytest.fail(f"This test needs the throwaway host: unset DBOPS_DEV_PG{pg_server.version}.")
+
+    def run(plays: list[dict[str, Any]], *arguments: str) -> subprocess.CompletedProcess[str]:
+        playbook = tmp_path / "playbook.yml"
+        playbook.write_text(json.dumps(plays))
+        command = ["ansible-playbook", "-i", str(inventory_path(GROUP)), "--limit", f"pg{pg_server.version}"]
+        return subprocess.run(
+            [*command, *arguments, str(playbook)],
+            cwd=CHECKOUT,
+            env={**os.environ, "ANSIBLE_NOCOLOR": "1"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=600,
+            check=False,
+        )
+
+    return run

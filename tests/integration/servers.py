@@ -5,15 +5,33 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import secrets
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import psycopg2
 from psycopg2 import extensions, sql
 
-VERSIONS = (15, 17)
+from tests.steps import step
+from tests.throwaway import Host, HostError, HostSpec, inventory_path, up
+
+GROUP = "integration"
+IMAGES = {15: "debian12", 17: "debian13"}
+VERSIONS = tuple(IMAGES)
+
+# Durability is no subject of these tests, and costs half of their time.
+SETTINGS = """
+listen_addresses = '*'
+max_connections = 200
+shared_preload_libraries = 'pg_stat_statements,pgaudit'
+fsync = off
+full_page_writes = off
+synchronous_commit = off
+"""
 
 
 @dataclass(frozen=True)
@@ -24,7 +42,7 @@ class Server:
     host: str
     port: int
     user: str
-    password: str
+    password: str = field(repr=False)
 
     def login(self, database: str = "postgres", user: str | None = None, password: str | None = None) -> dict[str, Any]:
         """The login options of a module."""
@@ -89,6 +107,49 @@ def given(version: int) -> Server | None:
     return Server(version, host, int(port), user, password)
 
 
+def throwaway() -> dict[int, Server]:
+    """The servers on throwaway hosts of our own. They stay for the next run, until ``make clean``.
+
+    :raises HostError: a host cannot be made, or PostgreSQL not be installed.
+    """
+    hosts = {
+        host.name: host for host in up(GROUP, [HostSpec(f"pg{v}", image) for v, image in IMAGES.items()], keep=True)
+    }
+    password = _password(inventory_path(GROUP).with_name("password"))
+    with step(f"PostgreSQL {' and '.join(map(str, VERSIONS))}"), ThreadPoolExecutor() as pool:
+        list(pool.map(lambda version: _prepare(hosts[f"pg{version}"], version, password), VERSIONS))
+    return {version: Server(version, hosts[f"pg{version}"].address, 5432, "postgres", password) for version in VERSIONS}
+
+
+def _password(path: Path) -> str:
+    if not path.exists():
+        path.touch(mode=0o600)
+        path.write_text(secrets.token_urlsafe(24))
+    return path.read_text()
+
+
+def _prepare(host: Host, version: int, password: str) -> None:
+    script = f"""
+set -eu
+export DEBIAN_FRONTEND=noninteractive
+apt-get -q install --yes --no-install-recommends postgresql-{version} postgresql-{version}-pgaudit python3-psycopg2
+cat >/etc/postgresql/{version}/main/conf.d/tests.conf <<'END'
+{SETTINGS}
+END
+echo 'host all all samenet scram-sha-256' >>/etc/postgresql/{version}/main/pg_hba.conf
+systemctl restart postgresql@{version}-main.service
+runuser -u postgres -- psql -Xq -v ON_ERROR_STOP=1 <<'END'
+ALTER ROLE postgres PASSWORD '{password}';
+END
+"""
+    stamp = hashlib.sha256(script.encode()).hexdigest()
+    done = f'test "$(cat /etc/prepared 2>/dev/null)" = {stamp} && systemctl is-active --quiet postgresql@{version}-main'
+    try:
+        host.run("sh", "-c", done)
+    except HostError:
+        host.run("sh", "-s", text=f"{script}\necho {stamp} >/etc/prepared\n")
+
+
 def create_database(server: Server) -> Database:
     """Create a database with a name that nothing else has."""
     database = Database(server, f"t{secrets.token_hex(4)}")
@@ -120,3 +181,7 @@ def drop_database(database: Database) -> None:
                 cursor.execute(sql.SQL("DROP ROLE {}").format(names))
     finally:
         connection.close()
+
+
+if __name__ == "__main__":
+    throwaway()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.integration.conftest import RunPlaybook
 from tests.integration.servers import Database, Server, create_database, drop_database
 
 
@@ -43,3 +44,11 @@ def test_nothing_of_a_database_is_left_behind(pg_server: Server, own: bool) -> N
     connection.close()
     assert rows(pg_server, f"SELECT datname FROM pg_database WHERE datname LIKE '{database.name}%'") == []
     assert rows(pg_server, f"SELECT rolname FROM pg_roles WHERE rolname LIKE '{database.name}%'") == []
+
+
+def test_ansible_reaches_the_servers_host(pg_server: Server, run_playbook: RunPlaybook) -> None:
+    task = {"ansible.builtin.command": {"argv": ["pg_lsclusters", "--json"]}, "register": "found"}
+    show = {"ansible.builtin.debug": {"msg": "version {{ (found.stdout | from_json)[0].version }}"}}
+    done = run_playbook([{"hosts": "all", "gather_facts": False, "tasks": [task, show]}])
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"version {pg_server.version}\n" in done.stdout

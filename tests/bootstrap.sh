@@ -6,6 +6,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 mkdir -p .cache/logs
+PATH=${PATH#"$PWD/.cache/venv/bin:"} # an environment cannot make itself
 
 fail() {
     echo "failed" >&2
@@ -51,14 +52,18 @@ Install it, or name it: make PYTHON=/path/to/python3.12 ..."
 
 venv() {
     find_python
-    # Scripts in a virtual environment hold its path: a moved clone needs a new one.
-    wanted=$( (pwd && "$python" -VV && cat requirements.txt requirements-test.txt) | sha256sum | cut -c 1-12)
-    if [ "$(cat .cache/venv/wanted 2>/dev/null)" != "$wanted" ]; then
+    # Scripts in a virtual environment hold its path: a moved clone needs a new one, other requirements do not.
+    base=$(pwd && "$python" -VV)
+    wanted=$(echo "$base" | cat - requirements.txt requirements-test.txt)
+    if [ "$(cat .cache/venv/base 2>/dev/null)" != "$base" ]; then
         if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
             need_packages python3-venv
             "$python" -c 'import ensurepip, venv' || fail "$python cannot make virtual environments: it lacks venv or ensurepip."
         fi
         step "virtual environment" venv "$python" -m venv --clear .cache/venv
+        echo "$base" >.cache/venv/base
+    fi
+    if [ "$(cat .cache/venv/wanted 2>/dev/null)" != "$wanted" ]; then
         step "Python packages (a minute or two)" pip .cache/venv/bin/python -m pip install \
             --disable-pip-version-check --no-input --quiet --requirement requirements-test.txt
         echo "$wanted" >.cache/venv/wanted

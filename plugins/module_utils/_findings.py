@@ -214,6 +214,11 @@ def offending(findings: Iterable[Finding], fail_on: str) -> list[Finding]:
     return ordered(f for f in findings if f.status in (Status.FAIL, Status.ERROR) and f.severity.rank <= limit)
 
 
+def severities(fail_on: str) -> str:
+    """The severities at which a task fails, in words."""
+    return fail_on if fail_on in ("critical", "never") else f"{fail_on} or worse"
+
+
 def passed(findings: Sequence[Finding]) -> bool:
     """Whether everything was looked at and holds, is waived or does not apply; with no findings: no."""
     good = (Status.PASS, Status.WAIVED, Status.NOT_APPLICABLE)
@@ -238,8 +243,7 @@ def failure_message(findings: Iterable[Finding], fail_on: str) -> str:
         controls.setdefault(finding.control, {})[finding.host or "this host"] = None
     listed = "; ".join(f"{control} on {', '.join(hosts)}" for control, hosts in controls.items())
     return (
-        f"{len(bad)} finding(s) of severity {fail_on} or worse failed or could not be looked at. {listed}. "
-        "Nothing was changed."
+        f"{len(bad)} {severities(fail_on)} finding(s) failed or could not be looked at: {listed}. Nothing was changed."
     )
 
 

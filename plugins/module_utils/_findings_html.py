@@ -21,6 +21,7 @@ from ansible_collections.dbops.postgres.plugins.module_utils._findings import (
     label,
     offending,
     ordered,
+    severities,
     summary,
     verdict,
 )
@@ -36,7 +37,8 @@ _SIGNS = {
     Status.PASS: "✓",
     Status.NOT_APPLICABLE: "·",
 }
-_ROW, _LABEL, _NARROWEST, _WIDEST, _CHARACTER, _HEAD = 30, 214, 104, 190, 7.6, 34
+_ROW, _HEAD, _LABEL, _SHARE = 30, 44, 214, 190
+_NARROWEST, _WIDEST, _CHARACTER = 104, 190, 7.6
 
 
 def to_html(report: Report) -> str:
@@ -71,12 +73,13 @@ def _e(text: object) -> str:
 def _header(report: Report) -> str:
     bad = offending(report.findings, report.fail_on)
     open_ones = [f for f in report.findings if f.status in (Status.FAIL, Status.ERROR)]
+    words = severities(report.fail_on)
     if report.fail_on == "never":
         said, tone = ("judged, not enforced", "not_tested") if open_ones else ("nothing failed", "pass")
     elif bad:
-        said, tone = f"{len(bad)} finding(s) of severity {report.fail_on} or worse must be mended", "fail"
+        said, tone = f"{len(bad)} {words} finding(s) must be mended", "fail"
     elif open_ones:
-        said, tone = f"nothing of severity {report.fail_on} or worse failed, {len(open_ones)} milder did", "waived"
+        said, tone = f"no {words} finding failed, {len(open_ones)} milder did", "waived"
     else:
         said, tone = "nothing failed", "pass"
     hosts = f"{len(report.hosts)} host{'' if len(report.hosts) == 1 else 's'}"
@@ -94,14 +97,6 @@ def _sign(status: Status) -> str:
 def _bar(report: Report) -> str:
     """How many findings there are of each status, as a bar and in words."""
     counts = summary(report.findings)
-    total = sum(counts.values()) or 1
-    left = 0.0
-    blocks = []
-    for status in Status:
-        width = 100.0 * counts[status.value] / total
-        if width:
-            blocks.append(f'<rect class="{status.value}" x="{left:.2f}" y="0" width="{width:.2f}" height="4"/>')
-        left += width
     words = "".join(
         f'<li class="{status.value}"><b>{counts[status.value]}</b> {_sign(status)} {_e(status.words)}</li>'
         for status in Status
@@ -109,44 +104,57 @@ def _bar(report: Report) -> str:
     )
     return (
         '<svg class="bar" viewBox="0 0 100 4" preserveAspectRatio="none" role="img" aria-label="findings by status">'
-        f'{"".join(blocks)}</svg>\n<ul class="counts">{words}</ul>'
+        f'{_blocks(report.findings)}</svg>\n<ul class="counts">{words}</ul>'
     )
+
+
+def _blocks(findings: Sequence[Finding]) -> str:
+    """The rectangles of a bar of 100 x 4, the width of each the share of a status."""
+    counts = summary(findings)
+    left = 0.0
+    blocks = []
+    for status in Status:
+        width = 100.0 * counts[status.value] / (len(findings) or 1)
+        if width:
+            blocks.append(f'<rect class="{status.value}" x="{left:.2f}" y="0" width="{width:.2f}" height="4"/>')
+        left += width
+    return "".join(blocks)
 
 
 def _picture(report: Report) -> str:
     """The estate at a glance: a row for each control, a column for each host, a word in each cell."""
     if not report.controls or not report.hosts:
         return ""
-    widths = [int(min(max(len(host) * _CHARACTER + 20, _NARROWEST), _WIDEST)) for host in report.hosts]
-    width = _LABEL + sum(widths)
+    sizes = [int(min(max(len(host) * _CHARACTER + 20, _NARROWEST), _WIDEST)) for host in report.hosts]
+    width = _LABEL + sum(sizes) + _SHARE
     height = _HEAD + _ROW * len(report.controls) + 4
     parts = []
     left = _LABEL
-    for host, size in zip(report.hosts, widths):
-        fits = int((size - 12) / _CHARACTER)
-        parts.append(
-            f'<text class="host" x="{left + size / 2:.0f}" y="21" text-anchor="middle"><title>{_e(host)}</title>'
-            f"{_e(_short(host, fits))}</text>"
-        )
+    for host, size in zip(report.hosts, sizes):
+        parts.append(_column_head(host, _held(report.of(host=host)), left + size / 2, size))
         left += size
+    parts.append(_column_head("all hosts", _held(report.findings), left + _SHARE / 2, _SHARE))
     for row, control in enumerate(report.controls):
         top = _HEAD + row * _ROW
         parts.append(
             f'<a href="#{_anchor(control)}"><text class="id" x="0" y="{top + 19}">{_e(control.id)}</text>'
             f'<text class="name" x="38" y="{top + 19}"><title>{_e(control.title)} ({control.severity.value})</title>'
-            f"{_e(_short(control.title, 25))}</text>"
+            f"{_e(_short(control.title, 24))}</text>"
         )
         left = _LABEL
-        for host, size in zip(report.hosts, widths):
+        for host, size in zip(report.hosts, sizes):
             found = report.of(control.id, host)
-            status = verdict(found)
             parts.append(
-                f'<g class="{status.value}"><title>{_e(control.id)} on {_e(host)}: {_e(label(found))}</title>'
-                f'<rect x="{left + 2}" y="{top + 2}" width="{size - 4}" height="{_ROW - 4}" rx="4"/>'
-                f'<text x="{left + size / 2:.0f}" y="{top + 19}" text-anchor="middle">{_e(_cell(found))}</text></g>'
+                f'<g class="{verdict(found).value}"><title>{_e(control.id)} on {_e(host)}: {_e(label(found))}, '
+                f'{_e(_held(found))}</title><rect x="{left + 2}" y="{top + 2}" width="{size - 4}" height="{_ROW - 4}" '
+                f'rx="4"/><text x="{left + size / 2:.0f}" y="{top + 19}" text-anchor="middle">{_e(_cell(found))}</text></g>'
             )
             left += size
-        parts.append("</a>")
+        parts.append(
+            f'<svg class="bar" x="{left + 14}" y="{top + 10}" width="{_SHARE - 14}" height="10" viewBox="0 0 100 4" '
+            f'preserveAspectRatio="none"><title>{_e(_held(report.of(control.id)))}</title>'
+            f"{_blocks(report.of(control.id))}</svg></a>"
+        )
     blind = ""
     if report.not_probed:
         names = ", ".join(f"{_e(c.id)} {_e(c.title)}" for c in report.not_probed)
@@ -159,6 +167,20 @@ def _picture(report: Report) -> str:
         f'viewBox="0 0 {width} {height}" role="img" aria-label="verdict of each control on each host">'
         f"{''.join(parts)}</svg></div>\n{blind}</section>"
     )
+
+
+def _column_head(name: str, score: str, middle: float, size: int) -> str:
+    shown = _short(name, int((size - 12) / _CHARACTER))
+    return (
+        f'<text class="host" x="{middle:.0f}" y="16" text-anchor="middle"><title>{_e(name)}</title>{_e(shown)}</text>'
+        f'<text class="score" x="{middle:.0f}" y="32" text-anchor="middle">{_e(score)}</text>'
+    )
+
+
+def _held(findings: Sequence[Finding]) -> str:
+    """The score: how many subjects hold, of those to which the question applies."""
+    asked = [f for f in findings if f.status is not Status.NOT_APPLICABLE]
+    return f"{sum(f.status in (Status.PASS, Status.WAIVED) for f in asked)} of {len(asked)} hold"
 
 
 def _cell(findings: Sequence[Finding]) -> str:

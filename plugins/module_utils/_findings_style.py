@@ -31,13 +31,13 @@ h1 { font-size: 24px; line-height: 1.25; margin: 2px 0 10px; }
 h2 { font-size: 17px; margin: 0 0 12px; }
 h3 { font-size: 15px; margin: 0 0 2px; overflow-wrap: anywhere; }
 p { margin: 0 0 8px; }
-.when, .meta, .must, .small, footer { color: var(--quiet); font-size: 13px; }
+.when, .meta, .must, .small, footer { color: var(--quiet); font-size: .87em; }
 .small { font-weight: normal; }
 .verdict { display: inline-block; padding: 6px 12px; border-radius: 8px; font-weight: 600; margin-bottom: 14px; }
-.bar { display: block; width: 100%; height: 12px; border-radius: 6px; overflow: hidden; }
+header .bar { display: block; width: 100%; height: 12px; border-radius: 6px; overflow: hidden; }
 .counts { display: flex; flex-wrap: wrap; gap: 6px 8px; list-style: none; margin: 10px 0 0; padding: 0; }
 .counts li { padding: 2px 10px; border-radius: 999px; font-size: 13px; }
-.badge { display: inline-block; padding: 1px 8px; border-radius: 6px; font-size: 12px; font-weight: 600;
+.badge { display: inline-block; padding: 1px 8px; border-radius: 6px; font-size: .8em; font-weight: 600;
   white-space: nowrap; }
 .pass { color: var(--pass); background: var(--pass-bg); fill: var(--pass-bg); }
 .fail { color: var(--fail); background: var(--fail-bg); fill: var(--fail-bg); }
@@ -46,18 +46,19 @@ p { margin: 0 0 8px; }
 .not_tested { color: var(--not_tested); background: var(--not_tested-bg); fill: var(--not_tested-bg); }
 .not_applicable { color: var(--not_applicable); background: var(--not_applicable-bg); fill: var(--not_applicable-bg); }
 .bar .pass { fill: #2da44e; } .bar .fail { fill: #cf222e; } .bar .error { fill: #e0740f; }
-.bar .waived { fill: #d4a72c; } .bar .not_tested { fill: #8c959f; } .bar .not_applicable { fill: #c9d1d9; }
+.bar .waived { fill: #d4a72c; } .bar .not_tested { fill: #8c959f; } .bar .not_applicable { fill: var(--line); }
 .scroll { overflow-x: auto; }
 .map { display: block; font-size: 13px; }
 .map text { fill: var(--ink); }
 .map .host { font-weight: 600; }
 .map .id { font-weight: 600; }
-.map .name { fill: var(--quiet); }
+.map .name, .map .score { fill: var(--quiet); }
+.map .score { font-size: 11px; }
 .map g text { fill: currentColor; font-weight: 600; font-size: 12px; }
 .map a:hover .name { text-decoration: underline; }
-.card { background: none; color: inherit; border: 1px solid var(--line); border-left: 5px solid var(--fail);
+.card { background: none; color: inherit; border: 1px solid var(--line); border-left: 5px solid #cf222e;
   border-radius: 8px; padding: 10px 14px; margin: 0 0 10px; break-inside: avoid; }
-.card.error { border-left-color: var(--error); }
+.card.error { border-left-color: #e0740f; }
 .card ul { margin: 0 0 6px; padding-left: 18px; overflow-wrap: anywhere; }
 .card p { margin-bottom: 4px; overflow-wrap: anywhere; }
 .at { font-weight: 600; }
@@ -65,11 +66,12 @@ p { margin: 0 0 8px; }
 details { border-top: 1px solid var(--line); padding: 8px 0; }
 details.blind { border: 0; padding: 10px 0 0; color: var(--quiet); font-size: 13px; }
 summary { cursor: pointer; }
-table { border-collapse: collapse; width: 100%; font-size: 13px; margin: 6px 0; }
+table { border-collapse: collapse; width: 100%; font-size: .87em; margin: 6px 0; }
 th, td { text-align: left; vertical-align: top; padding: 5px 10px 5px 0; border-bottom: 1px solid var(--line); }
 th { color: var(--quiet); font-weight: 600; }
 td { overflow-wrap: anywhere; min-width: 70px; }
 td:first-child { white-space: nowrap; }
+.subject { width: 30%; min-width: 170px; }
 footer { max-width: 1080px; margin: 0 auto; padding: 0 18px 24px; }
 @media (max-width: 600px) {
   main { padding: 10px 8px; }
@@ -78,7 +80,10 @@ footer { max-width: 1080px; margin: 0 auto; padding: 0 18px 24px; }
 }
 @media print {
   :root { --page: #ffffff; --paper: #ffffff; --ink: #000000; --quiet: #444444; --line: #bbbbbb; }
-  body { font-size: 11px; }
+  body { font-size: 10.5px; line-height: 1.35; }
+  h1 { font-size: 20px; } h2 { font-size: 14px; } h3 { font-size: 11px; }
+  th, td { padding: 2px 8px 2px 0; }
+  .card { padding: 6px 10px; margin-bottom: 6px; }
   * { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
   main { max-width: none; padding: 0; }
   header, section { border: 0; padding: 0; }

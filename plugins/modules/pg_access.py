@@ -180,7 +180,7 @@ options:
             suboptions:
               privileges:
                 description: >-
-                  SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER, MAINTAIN (from PostgreSQL 17 on) or ALL.
+                  SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER, MAINTAIN (from PostgreSQL 17) or ALL.
                   On columns SELECT, INSERT, UPDATE, REFERENCES or ALL.
                 type: list
                 elements: str

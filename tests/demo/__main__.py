@@ -22,8 +22,9 @@ from tests.steps import step
 from tests.throwaway.hosts import Host, HostSpec, down, inventory_path, up
 from tests.throwaway.podman import HostError
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent.parent
 INVENTORY = ROOT / "inventories" / "demo"
+SCHEMA = Path(__file__).parent / "schema"
 STATE = ROOT / ".cache" / "demo"
 LOGS = ROOT / ".cache" / "logs"
 REPORT = STATE / "report"
@@ -165,7 +166,7 @@ def _migrations(host: Host, passwords: dict[str, str]) -> None:
                 cursor.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'")
                 row = cursor.fetchone()
                 if row is not None and row[0] == 0:
-                    cursor.execute((INVENTORY / "schema" / f"{service}_db.sql").read_text())
+                    cursor.execute((SCHEMA / f"{service}_db.sql").read_text())
             connection.close()
 
 

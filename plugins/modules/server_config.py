@@ -342,6 +342,7 @@ def main() -> None:
         plan = _plan.plan(spec, observed, proposed)
         pending = () if plan.restart_allowed else plan.restart
         if plan.changed and not module.check_mode:
+            _observe.refuse_missing_libraries(spec)
             pending = _apply.apply(spec, observed, plan, run, module.backup_local)
     except DbopsError as error:
         module.fail_json(msg=str(error))

@@ -186,7 +186,6 @@ def propose(spec: ServerSpec, text: str, names: Sequence[str], run: Run) -> dict
     :returns: their values in the unit of the catalog.
     :raises DbopsError: PostgreSQL refuses the configuration.
     """
-    _refuse_missing_libraries(spec)
     server = f"/usr/lib/postgresql/{spec.version}/bin/postgres"
     directory = tempfile.mkdtemp(prefix="dbops-postgres-")
     try:
@@ -216,8 +215,8 @@ def propose(spec: ServerSpec, text: str, names: Sequence[str], run: Run) -> dict
         shutil.rmtree(directory)
 
 
-def _refuse_missing_libraries(spec: ServerSpec) -> None:
-    # PostgreSQL looks for them only when it starts, and then does not start.
+def refuse_missing_libraries(spec: ServerSpec) -> None:
+    """PostgreSQL looks for libraries only when it starts, and then does not start."""
     for name in spec.preload_libraries:
         path = name if "/" in name else f"/usr/lib/postgresql/{spec.version}/lib/{name}"
         if not os.path.exists(path if path.endswith(".so") else path + ".so"):

@@ -73,7 +73,7 @@ def converge(login: Login, spec: AccessSpec, *, check_mode: bool) -> Outcome:
         statements = tuple(_listed(planned.plan.steps, connection))
         if not check_mode:
             _apply(login, connection, planned.plan.steps)
-        return Outcome(planned, statements, seen)
+        return Outcome(planned, statements, state.capabilities)
     finally:
         connection.close()  # and with it the lock
 

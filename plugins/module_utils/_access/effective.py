@@ -110,7 +110,7 @@ def effective(state: AccessState, roles: Iterable[str] | None = None) -> list[Ac
         groups = _groups(database)
         ways = {name: _ways(name, database.owner, inherits[name], reaches[name]) for name in ordinary}
         for (schema, kind, owner, acl), objects in groups.items():
-            held = _held(kind, owner, acl, state.server_version)
+            held = _held(kind, owner, acl, state.capabilities.server_version)
             order = PRIVILEGES[kind]
             for name, steps in (*ways.items(), (EVERYONE, [(PUBLIC, EVERYONE)])):
                 for via, words in _found(name, owner, held, steps).items():

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.dbops.postgres.plugins.module_utils._access.spec import PUBLIC, ROLE_FLAGS, AccessSpec, nearest
+from ansible_collections.dbops.postgres.plugins.module_utils._access.spec import PUBLIC, ROLE_FLAGS, AccessSpec
 from ansible_collections.dbops.postgres.plugins.module_utils._access.state import (
     AccessState,
     Acl,
@@ -28,7 +28,6 @@ from ansible_collections.dbops.postgres.plugins.module_utils._access.state impor
     SchemaState,
     Thing,
 )
-from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError
 from ansible_collections.dbops.postgres.plugins.module_utils._postgres import (
     Capabilities,
     Login,
@@ -124,13 +123,6 @@ def observe(login: Login, scope: Scope | None = None, connection: extensions.con
         schemas_of_new = sorted({schema for name in missing for schema in wanted[name] or ()})
         template = _content(login, databases[TEMPLATE], names, tuple(schemas_of_new), {})
     return replace(state, databases=databases, template=template, dependents=_named_dependents(login, state.dependents))
-
-
-def restrict(state: AccessState, databases: Sequence[str]) -> None:
-    """:raises DbopsError: when one of ``databases`` is not on the server."""
-    for name in databases:
-        if name not in state.databases:
-            raise DbopsError(f"There is no database {name!r}{nearest(name, state.databases)}")
 
 
 def _rows(connection: extensions.connection, query: str, params: Mapping[str, Any] | None = None) -> list[Any]:
@@ -234,11 +226,7 @@ def _cluster(
     if scope.settings:
         settings = frozenset(row[0] for row in _rows(connection, "SELECT lower(name) FROM pg_settings"))
     return AccessState(
-        server_version=seen.server_version,
-        user=seen.user,
-        superuser=seen.superuser,
-        pg_authid=seen.pg_authid,
-        rds=seen.rds,
+        capabilities=seen,
         roles=dict(sorted(roles.items())),
         memberships=memberships,
         databases=databases,

@@ -78,8 +78,8 @@ def exemption(spec: AccessSpec, state: AccessState) -> Callable[[str], bool]:
             known[role] = role != PUBLIC and (
                 role.startswith("pg_")
                 or (there is not None and there.superuser)
-                or (state.rds and role.startswith("rds"))
-                or role == state.user
+                or (state.capabilities.rds and role.startswith("rds"))
+                or role == state.capabilities.user
             )
             known[role] = known[role] or spec.ignores(role)
         return known[role]
@@ -95,14 +95,14 @@ def _check_references(spec: AccessSpec, state: AccessState, problems: Problems) 
 
 
 def _check_lockout(draft: DatabaseDraft, spec: AccessSpec, state: AccessState, problems: Problems) -> None:
-    if state.superuser or draft.create or not draft.owner_after:
+    if state.capabilities.superuser or draft.create or not draft.owner_after:
         return
-    mine = {PUBLIC, *effective.inherited(state).get(state.user, ())}
+    mine = {PUBLIC, *effective.inherited(state).get(state.capabilities.user, ())}
     if draft.owner_after in mine:
         return
     if mine & draft.connect_before and not mine & draft.connect_after:
         name = draft.steps[0].database if draft.steps else ""
         problems.add(
-            f"This plan would lock its own login {state.user!r} out of database {name!r}; "
+            f"This plan would lock its own login {state.capabilities.user!r} out of database {name!r}; "
             "add it to connect of that database, or to ignore_roles"
         )

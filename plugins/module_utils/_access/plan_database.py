@@ -149,7 +149,7 @@ class _Planner:
     def observed(self) -> DatabaseState | None:
         observed = self.state.databases.get(self.name)
         if observed is None:
-            owner = self.database.owner or self.state.user
+            owner = self.database.owner or self.state.capabilities.user
             options = "" if self.database.connection_limit is None else " CONNECTION LIMIT {}"
             values = [] if self.database.connection_limit is None else [Literal(self.database.connection_limit)]
             self.draft.create.append(
@@ -209,7 +209,7 @@ class _Planner:
         place = f"{self.name}.{declared.name}"
         subject = f"schema {place}"
         if observed is None:
-            owner = declared.owner or self.state.user
+            owner = declared.owner or self.state.capabilities.user
             self.step(subject, Sql("CREATE SCHEMA {} AUTHORIZATION {}", (Ident(declared.name), Ident(owner))))
             self.draft.changes.append(Change(f"{subject} owner", None, owner))
             self.draft.acts_as |= {owner, self.owner}
@@ -340,6 +340,12 @@ class _Planner:
                 general |= pairs
                 if len(excluded) == len(entry.excluded):
                     future |= pairs
+                elif declared.creators:
+                    # An excepted object that is still to come would be open from birth.
+                    self.draft.warnings.append(
+                        f"{place}: {', '.join(entry.roles)} got nothing on future {kind}s, because not every object "
+                        "in except exists yet; run this again when they do."
+                    )
         special: dict[str, frozenset[Pair]] = {}
         for name in {name for _pairs, objects, excluded in named for name in objects | excluded}:
             special[name] = frozenset(
@@ -356,7 +362,7 @@ class _Planner:
         )
 
     def pairs(self, entry: Entry, kind: str, place: str) -> frozenset[Pair]:
-        known = all_privileges(kind, self.state.server_version)
+        known = all_privileges(kind, self.state.capabilities.server_version)
         for word in entry.privileges:
             if word != "ALL" and word not in known:
                 self.problems.add(f"{place}: {word} needs PostgreSQL 17 or later")
@@ -377,7 +383,7 @@ class _Planner:
             elif (kind, name) in observed.extension_objects:
                 self.problems.add(f"{place}: {name!r} belongs to an extension and is left alone")
             elif self.spec.skip_unknown_objects:
-                self.draft.warnings.append(f"{place}: there is no {kind} {name}; it was left out.")
+                self.draft.warnings.append(f"{place}: there is no {kind} {name} yet; it was left out.")
             else:
                 self.problems.add(f"{place}: there is no {kind} {name!r}{nearest(name, there)}")
 

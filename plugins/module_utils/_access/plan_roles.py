@@ -79,7 +79,7 @@ def plan_roles(spec: AccessSpec, state: AccessState, problems: Problems, verifie
 def _guarded(role: RoleSpec, observed: Role | None, spec: AccessSpec, state: AccessState, problems: Problems) -> bool:
     if role.name in spec.unguarded_roles:
         return True
-    if role.name == state.user:
+    if role.name == state.capabilities.user:
         problems.add(
             f"Role {role.name!r} is the one this task is connected as; it is left alone unless unguarded_roles names it"
         )
@@ -100,7 +100,10 @@ def _check_settings(role: RoleSpec, state: AccessState, problems: Problems) -> N
 
 def _password_unknown(role: RoleSpec, observed: Role | None, spec: AccessSpec, state: AccessState) -> bool:
     return (
-        role.password is not None and observed is not None and spec.update_password == "changed" and not state.pg_authid
+        role.password is not None
+        and observed is not None
+        and spec.update_password == "changed"
+        and not state.capabilities.pg_authid
     )
 
 
@@ -109,7 +112,11 @@ def _password_wanted(role: RoleSpec, observed: Role | None, spec: AccessSpec, st
         return False
     if observed is None or spec.update_password == "always":
         return True
-    return spec.update_password == "changed" and state.pg_authid and not verifies(role.password, observed.verifier)
+    return (
+        spec.update_password == "changed"
+        and state.capabilities.pg_authid
+        and not verifies(role.password, observed.verifier)
+    )
 
 
 def _present(
@@ -126,11 +133,10 @@ def _present(
     words: list[str] = []
     values: list[Argument] = []
     for key, value in role.flags.items():
-        if observed is None or observed.flags[key] != value:
+        have = observed.flags[key] if observed else key == "inherit"  # what CREATE ROLE gives
+        if have != value:
             words.append(ROLE_FLAGS[key] if value else "NO" + ROLE_FLAGS[key])
-            after[key] = str(value).lower()
-            if observed is not None:
-                before[key] = str(observed.flags[key]).lower()
+            before[key], after[key] = str(have).lower(), str(value).lower()
     if role.connection_limit is not None and (observed is None or observed.connection_limit != role.connection_limit):
         words.append("CONNECTION LIMIT {}")
         values.append(Literal(role.connection_limit))
@@ -150,7 +156,7 @@ def _present(
         secret = role.password if is_verifier(role.password) else verifier(role.password)
         draft.passwords.append(Step(subject, Sql("ALTER ROLE {} PASSWORD {}", (Ident(role.name), Secret(secret)))))
         after["password"] = MASK
-        before["password"] = "another" if state.pg_authid else "unknown"
+        before["password"] = "another" if state.capabilities.pg_authid else "unknown"
     _settings(role, observed, spec, draft, before, after)
     if observed is None:
         draft.changes.append(Change(subject, None, _text(after) or "present"))
@@ -226,7 +232,7 @@ def _drop(role: RoleSpec, spec: AccessSpec, state: AccessState, draft: RolesDraf
 
 
 def _memberships(spec: AccessSpec, state: AccessState, draft: RolesDraft, problems: Problems) -> None:
-    options = state.server_version >= MEMBERSHIP_OPTIONS_SINCE
+    options = state.capabilities.server_version >= MEMBERSHIP_OPTIONS_SINCE
     wanted = _wanted_memberships(spec, state, problems)
     managed = {role.name for role in spec.roles if role.present and role.member_of is not None}
     gone: set[Membership] = set()
@@ -274,7 +280,7 @@ def _wanted_memberships(spec: AccessSpec, state: AccessState, problems: Problems
     for role in spec.roles:
         for member in role.member_of or ():
             given = [key for key in ("inherit", "set") if getattr(member, key) is not None]
-            if given and state.server_version < MEMBERSHIP_OPTIONS_SINCE:
+            if given and state.capabilities.server_version < MEMBERSHIP_OPTIONS_SINCE:
                 problems.add(f"member_of of role {role.name!r}: {' and '.join(given)} need PostgreSQL 16 or later")
             group = state.roles.get(member.role)
             if group is not None and group.superuser and member.role not in spec.unguarded_roles:
@@ -417,28 +423,28 @@ def self_grants(needed: Iterable[str], created: set[str], state: AccessState, pr
     A role that is no superuser grants on an object only as a member of its owner. With CREATEROLE (and ADMIN on
     the role from PostgreSQL 16 on) it may make itself a member.
     """
-    if state.superuser:
+    if state.capabilities.superuser:
         return []
     steps = []
-    options = state.server_version >= MEMBERSHIP_OPTIONS_SINCE
-    me = state.roles[state.user]
-    for name in sorted(set(needed) - {state.user}):
+    options = state.capabilities.server_version >= MEMBERSHIP_OPTIONS_SINCE
+    me = state.roles[state.capabilities.user]
+    for name in sorted(set(needed) - {state.capabilities.user}):
         role = state.roles.get(name)
         if name not in created and role is not None and role.usable and role.settable:
             continue
         if name not in created and role is not None:
-            admin = any(g.role == name and g.member == state.user and g.admin for g in state.memberships)
+            admin = any(g.role == name and g.member == state.capabilities.user and g.admin for g in state.memberships)
             if role.superuser or not (admin or (not options and me.flags["createrole"])):
                 problems.add(
-                    f"{state.user!r} is no superuser and cannot act as {name!r}, whose objects have to change; "
-                    f"connect as a member of {name!r}, or as a superuser"
+                    f"{state.capabilities.user!r} is no superuser and cannot act as {name!r}, whose objects have "
+                    f"to change; connect as a member of {name!r}, or as a superuser"
                 )
                 continue
         tail = " WITH INHERIT TRUE, SET TRUE" if options else ""
         steps.append(
             Step(
-                f"membership of {state.user} in {name}",
-                Sql("GRANT {} TO {}" + tail, (Ident(name), Ident(state.user))),
+                f"membership of {state.capabilities.user} in {name}",
+                Sql("GRANT {} TO {}" + tail, (Ident(name), Ident(state.capabilities.user))),
             )
         )
     return steps

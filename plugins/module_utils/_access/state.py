@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from ansible_collections.dbops.postgres.plugins.module_utils._postgres import Capabilities
 
 
 class AclItem(NamedTuple):
@@ -128,16 +131,12 @@ class Dependents:
 class AccessState:
     """The access of one server.
 
-    :param user: the connected role.
+    :param capabilities: what the connected role can see and do.
     :param template: the content that a database gets when it is created; None unless one has to be.
     :param settings: names of the settings that the server knows; None unless asked for.
     """
 
-    server_version: int
-    user: str
-    superuser: bool
-    pg_authid: bool
-    rds: bool
+    capabilities: Capabilities
     roles: Mapping[str, Role]
     memberships: tuple[Membership, ...]
     databases: Mapping[str, DatabaseState]

@@ -147,7 +147,8 @@ def _picture(report: Report) -> str:
             parts.append(
                 f'<g class="{verdict(found).value}"><title>{_e(control.id)} on {_e(host)}: {_e(label(found))}, '
                 f'{_e(_held(found))}</title><rect x="{left + 2}" y="{top + 2}" width="{size - 4}" height="{_ROW - 4}" '
-                f'rx="4"/><text x="{left + size / 2:.0f}" y="{top + 19}" text-anchor="middle">{_e(_cell(found))}</text></g>'
+                f'rx="4"/><text x="{left + size / 2:.0f}" y="{top + 19}" text-anchor="middle">{_e(_cell(found))}'
+                "</text></g>"
             )
             left += size
         parts.append(
@@ -242,7 +243,8 @@ def _badge(status: Status) -> str:
 
 
 def _numbers(finding: Finding) -> str:
-    return f" · {_e(', '.join(finding.benchmarks[:6]))}" if finding.benchmarks else ""
+    others = [number for number in finding.benchmarks if number.split()[-1] != finding.subject]
+    return f" · {_e(', '.join(others[:6]))}" if others else ""
 
 
 def _host(finding: Finding) -> str:
@@ -272,7 +274,7 @@ def _untested(report: Report) -> str:
 def _control(report: Report, control: Control) -> str:
     found = report.of(control.id)
     rows = "".join(
-        f"<tr><td>{_badge(f.status)}</td><td>{_e(f.host)}</td><td>{_e(name_of(f))}"
+        f'<tr><td>{_badge(f.status)}</td><td>{_e(f.host)}</td><td class="subject">{_e(name_of(f))}'
         f'<span class="small">{_numbers(f)}</span></td><td>{_e(f.evidence)}</td></tr>'
         for f in found
     )

@@ -18,17 +18,22 @@ description:
     not a crash. What cannot be seen by its nature (files of a server that is reached over the network) is
     C(not_tested). Neither counts as passed.
 extends_documentation_fragment:
+  - dbops.postgres.attributes
+  - dbops.postgres.attributes.action_group
   - dbops.postgres.login
 attributes:
   check_mode:
-    description: The same as the real run, except that O(junit) is not written.
     support: full
+    details:
+      - The same as the real run, except that O(junit) is not written.
   diff_mode:
-    description: There is nothing to show, because nothing changes.
     support: none
+    details:
+      - There is nothing to show.
   idempotent:
-    description: Nothing changes, except the file O(junit).
     support: full
+    details:
+      - Nothing changes, except the file O(junit).
 options:
   controls:
     description:
@@ -75,6 +80,13 @@ options:
     description: Fail unless the server says that it is this environment. Empty means that any will do.
     type: str
     default: ''
+  environments:
+    description:
+      - Names of environments, to be recognised between C(_), C(-) and C(.) in the names of roles. The environment that
+        the server says it is belongs to them in any case.
+    type: list
+    elements: str
+    default: [dev, development, test, stage, staging, prod, production]
   thresholds:
     description: Limits that an estate sets for itself.
     type: dict
@@ -225,6 +237,7 @@ ARGUMENTS = {
         },
     },
     "environment": {"type": "str", "default": ""},
+    "environments": {"type": "list", "elements": "str", "default": list(Thresholds().environments)},
     "thresholds": {
         "type": "dict",
         "default": {},
@@ -249,7 +262,9 @@ def main() -> None:
         accepted = waivers.parse(params["waivers"])
     except DbopsError as error:
         module.fail_json(msg=str(error))
-    want = Thresholds(environment=params["environment"], **params["thresholds"])
+    want = Thresholds(
+        environment=params["environment"], environments=tuple(params["environments"]), **params["thresholds"]
+    )
     seen = look.observed(login_from(params), params["databases"], now)
     findings = check.judged(seen, want, chosen, accepted, now.date())
 

@@ -13,16 +13,21 @@ description:
   - Joins what M(dbops.postgres.readiness_check) returned on each host into one report, as HTML, JSON, JUnit XML and
     Markdown. Run it once, on the controller.
   - A host without findings (not reached, or its task failed) stands in the report as C(error).
+extends_documentation_fragment:
+  - dbops.postgres.attributes
 attributes:
   check_mode:
-    description: Says which files would be written and writes none.
     support: full
+    details:
+      - Says which files would be written and writes none.
   diff_mode:
-    description: A report is new each time; a difference would say nothing.
     support: none
+    details:
+      - A report is new each time; a difference would say nothing.
   idempotent:
-    description: The same results and the same O(generated) give the same files.
     support: full
+    details:
+      - The same results and the same O(generated) give the same files.
 options:
   results:
     description: For each host in the inventory, what M(dbops.postgres.readiness_check) returned there.

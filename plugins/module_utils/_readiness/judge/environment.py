@@ -71,7 +71,8 @@ def other_environments_stay_out(seen: Observed, want: Thresholds) -> Iterator[Ou
     held = access.server_reach(server)
     here = short(declared(seen))
     subject = "roles of other environments"
-    named = {role.name: environment_of(role.name, want.environments) for role in access.logins(server)}
+    known = (*want.environments, *([here] if here else []))
+    named = {role.name: environment_of(role.name, known) for role in access.logins(server)}
     if not here:
         present = sorted({environment for environment in named.values() if environment})
         if len(present) < 2:

@@ -466,13 +466,26 @@ def libraries_and_sockets_are_safe(seen: Observed, want: Thresholds) -> Iterator
 @probe("S-9", "file permissions")
 def files_are_private(seen: Observed, want: Thresholds) -> Iterator[Outcome]:
     host = look(seen.host)
-    wrong = [_open_file(host, name, mask) for name, mask in (("hba_file", 0o137), ("ssl_key_file", 0o137))]
+    limits = (("hba_file", 0o137), ("ssl_key_file", 0o137), ("log_directory", 0o007))
+    wrong = [_open_file(host, name, mask) for name, mask in limits]
     yield from none_of(
         [item for item in wrong if item],
         "file permissions",
-        "pg_hba.conf and the TLS key are readable by the server and root only",
+        "pg_hba.conf, the TLS key and the log are for the server, its group and root only",
         "too open",
         "chmod 0640 or 0600, owned by the server's account or root.",
+    )
+
+
+@probe("S-9", "socket permissions")
+def socket_is_private(seen: Observed, want: Thresholds) -> Iterator[Outcome]:
+    sockets = [item for name, item in look(seen.host).files.items() if name.startswith("socket ") and item.exists]
+    yield from none_of(
+        [f"{item.path} {item.mode:04o}" for item in sockets if item.mode & 0o007],
+        "socket permissions",
+        f"{len(sockets)} socket(s), none open to every account of the host",
+        "open to every account of the host",
+        "Set unix_socket_permissions = '0770' and restart.",
     )
 
 

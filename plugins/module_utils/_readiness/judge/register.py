@@ -62,7 +62,16 @@ def register_is_complete(seen: Observed, want: Thresholds) -> Iterator[Outcome]:
     written = rows(server)
     databases = look(server.databases)
     # A role that was dropped behind the catalog's back shows as its number.
-    unknown = sorted({row[2] for row in written if row[2].startswith("unknown (OID=")})
+    holders = {
+        holder
+        for database in databases
+        for holder in (
+            *(grant.grantee for grant in database.grants),
+            *(item.grantee for item in look(database.inside).grants),
+            *(item.owner for item in look(database.inside).owned),
+        )
+    }
+    unknown = sorted(holder for holder in holders if holder.startswith("unknown (OID="))
     yield holds(
         not unknown,
         "register",

@@ -1,6 +1,7 @@
 # make help lists the targets. Everything a target needs is made first, and only once.
 
 export PATH := $(CURDIR)/.cache/venv/bin:$(PATH)
+export LC_ALL := C.UTF-8
 export PYTHONPATH := $(CURDIR)/.cache/collections
 ifdef PYTHON
 export PYTHON
@@ -14,6 +15,7 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 test: venv hosts ## all tests; the last line is "N passed, N failed"
+	@sh tests/bootstrap.sh shellcheck
 	@$(RUN)
 
 demo: venv hosts ## declare, build and prove an estate on one throwaway host
@@ -33,6 +35,7 @@ lint: venv ## ruff, mypy, ansible-lint, yamllint, changelog
 	@$(RUN) lint
 
 sanity: venv ## ansible-test sanity
+	@sh tests/bootstrap.sh shellcheck
 	@$(RUN) sanity
 
 unit: venv ## pure code; one test: make unit ARGS='tests/unit/test_plan.py -k secret'

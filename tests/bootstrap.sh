@@ -3,6 +3,7 @@
 #   venv   the virtual environment .cache/venv and the path .cache/collections
 #   hosts  the packages that throwaway hosts need
 #   client psql
+#   shellcheck  for ansible-test sanity
 set -eu
 cd "$(dirname "$0")/.."
 mkdir -p .cache/logs
@@ -81,7 +82,11 @@ client() {
     command -v psql >/dev/null || need_packages postgresql-client
 }
 
+shellcheck() {
+    need_packages shellcheck
+}
+
 case ${1:-} in
-venv | hosts | client) "$1" ;;
-*) fail "usage: $0 venv|hosts|client" ;;
+venv | hosts | client | shellcheck) "$1" ;;
+*) fail "usage: $0 venv|hosts|client|shellcheck" ;;
 esac

@@ -164,7 +164,11 @@ class Report:
 def ordered(findings: Iterable[Finding]) -> list[Finding]:
     """Worst status first, then severity, control, host and subject in the order a person counts (3.1.9 < 3.1.10)."""
     return sorted(
-        findings, key=lambda f: (f.status.rank, f.severity.rank, natural(f.control), f.host, natural(f.subject))
+        findings,
+        key=lambda f: (
+            *(f.status.rank, f.severity.rank, natural(f.control), f.host, natural(f.subject)),
+            *(f.subject, f.control, f.evidence, f.title, f.remedy, f.benchmarks, f.waiver, f.expires),
+        ),
     )
 
 

@@ -243,7 +243,7 @@ def _badge(status: Status) -> str:
 
 
 def _numbers(finding: Finding) -> str:
-    others = [number for number in finding.benchmarks if number.split()[-1] != finding.subject]
+    others = [number for number in finding.benchmarks if number.rpartition(" ")[2] != finding.subject]
     return f" · {_e(', '.join(others[:6]))}" if others else ""
 
 

@@ -71,7 +71,7 @@ def to_markdown(report: Report) -> str:
     ]
     for control in report.controls:
         cells = " | ".join(_cell(report.of(control.id, host)) for host in report.hosts)
-        lines.append(f"| {control.id} {_md(control.title)} | {control.severity.value} | {cells} |")
+        lines.append(f"| {_md(control.id)} {_md(control.title)} | {control.severity.value} | {cells} |")
     failed = [finding for finding in ordered(report.findings) if finding.status is Status.FAIL]
     lines += _list("Failed", [_bullet([finding], finding.remedy) for finding in failed])
     for heading, status in (("Could not be looked at", Status.ERROR), ("Not tested", Status.NOT_TESTED)):
@@ -80,7 +80,7 @@ def to_markdown(report: Report) -> str:
     waived = [finding for finding in ordered(report.findings) if finding.status is Status.WAIVED]
     lines += _list("Waived", [_bullet([finding], "", _reason(finding)) for finding in waived])
     if report.not_probed:
-        names = ", ".join(f"{control.id} {_md(control.title)}" for control in report.not_probed)
+        names = ", ".join(f"{_md(control.id)} {_md(control.title)}" for control in report.not_probed)
         lines += ["", "## No probe yet", "", f"{len(report.not_probed)} controls, not counted as passed: {names}."]
     return "\n".join(lines) + "\n"
 
@@ -91,7 +91,7 @@ def _list(heading: str, bullets: list[str]) -> list[str]:
 
 def _bullet(group: list[Finding], remedy: str, waiver: str = "") -> str:
     first = group[0]
-    subjects = ", ".join(f"{finding.control} {_md(name_of(finding))}" for finding in group)
+    subjects = ", ".join(_md(f"{finding.control} {name_of(finding)}") for finding in group)
     where = f" on {_md(first.host)}" if first.host else ""
     lines = [f"- **{subjects}**{where} ({first.severity.value}{_md(_numbers(first))}): {_md(first.evidence)}"]
     if remedy:

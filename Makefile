@@ -15,7 +15,7 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 test: venv hosts ## all tests; the last line is "N passed, N failed"
-	@sh tests/bootstrap.sh shellcheck
+	@sh tests/bootstrap.sh analyser
 	@$(RUN)
 
 demo: venv hosts ## declare, build and prove an estate on one throwaway host
@@ -35,7 +35,7 @@ lint: venv ## ruff, mypy, ansible-lint, yamllint, changelog
 	@$(RUN) lint
 
 sanity: venv ## ansible-test sanity
-	@sh tests/bootstrap.sh shellcheck
+	@sh tests/bootstrap.sh analyser
 	@$(RUN) sanity
 
 unit: venv ## pure code; one test: make unit ARGS='tests/unit/test_plan.py -k secret'

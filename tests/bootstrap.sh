@@ -1,9 +1,9 @@
 #!/bin/sh
 # Prepares this machine. Does nothing that is done already.
-#   venv   the virtual environment .cache/venv and the path .cache/collections
-#   hosts  the packages that throwaway hosts need
-#   client psql
-#   shellcheck  for ansible-test sanity
+#   venv        the virtual environment .cache/venv and the path .cache/collections
+#   hosts       the packages that throwaway hosts need
+#   client      psql
+#   analyser    what ansible-test sanity checks shell scripts with
 set -eu
 cd "$(dirname "$0")/.."
 mkdir -p .cache/logs
@@ -82,11 +82,11 @@ client() {
     command -v psql >/dev/null || need_packages postgresql-client
 }
 
-shellcheck() {
+analyser() {
     need_packages shellcheck
 }
 
 case ${1:-} in
-venv | hosts | client | shellcheck) "$1" ;;
-*) fail "usage: $0 venv|hosts|client|shellcheck" ;;
+venv | hosts | client | analyser) "$1" ;;
+*) fail "usage: $0 venv|hosts|client|analyser" ;;
 esac

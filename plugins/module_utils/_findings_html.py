@@ -26,7 +26,7 @@ from ansible_collections.dbops.postgres.plugins.module_utils._findings import (
     verdict,
 )
 from ansible_collections.dbops.postgres.plugins.module_utils._findings_style import CSS
-from ansible_collections.dbops.postgres.plugins.module_utils._findings_text import name_of
+from ansible_collections.dbops.postgres.plugins.module_utils._findings_text import name_of, subjects
 
 # A status is told apart by its sign and its words, the colour comes third.
 _SIGNS = {
@@ -229,13 +229,9 @@ def _errors(report: Report) -> str:
     """A card for each reason on each host, with the subjects that it hides."""
     return "".join(
         f'<article class="card error"><h3>{_badge(Status.ERROR)} {_host(group[0])}</h3><p>{_e(group[0].evidence)}</p>'
-        f'<p class="meta">{_e(_subjects(group))}</p></article>\n'
+        f'<p class="meta">{_e(subjects(group))}</p></article>\n'
         for group in by_reason(f for f in report.findings if f.status is Status.ERROR)
     )
-
-
-def _subjects(group: Sequence[Finding]) -> str:
-    return ", ".join(f"{f.control} {name_of(f)}" for f in group)
 
 
 def _badge(status: Status) -> str:
@@ -262,7 +258,7 @@ def _waived(report: Report) -> str:
 
 def _untested(report: Report) -> str:
     found = [f for f in report.findings if f.status is Status.NOT_TESTED]
-    rows = [(group[0].host, _subjects(group), group[0].evidence) for group in by_reason(found)]
+    rows = [(group[0].host, subjects(group), group[0].evidence) for group in by_reason(found)]
     table = _table(("host", "subjects", "why"), rows)
     return (
         f"<details><summary>{len(found)} subjects, counted neither as passed nor as failed</summary>{table}</details>"

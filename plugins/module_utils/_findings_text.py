@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from xml.sax.saxutils import escape, quoteattr
 
 from ansible_collections.dbops.postgres.plugins.module_utils._findings import (
@@ -14,6 +15,7 @@ from ansible_collections.dbops.postgres.plugins.module_utils._findings import (
     Status,
     by_reason,
     label,
+    natural,
     ordered,
     summary,
 )
@@ -21,6 +23,7 @@ from ansible_collections.dbops.postgres.plugins.module_utils._findings import (
 # XML 1.0, section 2.2: these characters cannot appear in a document, not even escaped.
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _WIDEST_TITLE = 26
+_MOST_SUBJECTS = 6
 
 
 def table(report: Report) -> list[str]:
@@ -91,9 +94,10 @@ def _list(heading: str, bullets: list[str]) -> list[str]:
 
 def _bullet(group: list[Finding], remedy: str, waiver: str = "") -> str:
     first = group[0]
-    subjects = ", ".join(_md(f"{finding.control} {name_of(finding)}") for finding in group)
     where = f" on {_md(first.host)}" if first.host else ""
-    lines = [f"- **{subjects}**{where} ({first.severity.value}{_md(_numbers(first))}): {_md(first.evidence)}"]
+    lines = [
+        f"- **{_md(subjects(group))}**{where} ({first.severity.value}{_md(_numbers(first))}): {_md(first.evidence)}"
+    ]
     if remedy:
         lines.append(f"  Remedy: {_md(remedy)}")
     if waiver:
@@ -103,6 +107,16 @@ def _bullet(group: list[Finding], remedy: str, waiver: str = "") -> str:
 
 def _reason(finding: Finding) -> str:
     return f"{finding.waiver} (until {finding.expires})" if finding.expires else finding.waiver
+
+
+def subjects(group: Sequence[Finding]) -> str:
+    """What a group of findings is about: each subject, or, of many, how many under each control."""
+    if len(group) <= _MOST_SUBJECTS:
+        return ", ".join(f"{finding.control} {name_of(finding)}" for finding in group)
+    counts: dict[str, int] = {}
+    for finding in sorted(group, key=lambda item: natural(item.control)):
+        counts[finding.control] = counts.get(finding.control, 0) + 1
+    return f"{len(group)} subjects of " + ", ".join(f"{control} ({count})" for control, count in counts.items())
 
 
 def name_of(finding: Finding) -> str:

@@ -32,7 +32,13 @@ from ansible_collections.dbops.postgres.plugins.module_utils._findings import (
     verdict,
 )
 from ansible_collections.dbops.postgres.plugins.module_utils._findings_html import to_html
-from ansible_collections.dbops.postgres.plugins.module_utils._findings_text import table, to_junit, to_markdown, totals
+from ansible_collections.dbops.postgres.plugins.module_utils._findings_text import (
+    subjects,
+    table,
+    to_junit,
+    to_markdown,
+    totals,
+)
 
 
 def finding(
@@ -121,6 +127,13 @@ def test_what_says_the_same_about_a_host_is_one_group() -> None:
     assert [[f.subject for f in group] for group in by_reason([*down, other])] == [["a", "b"], ["ssl"]]
 
 
+def test_a_group_of_many_subjects_is_counted_by_control() -> None:
+    few = [finding(Status.ERROR, subject=str(number)) for number in range(2)]
+    assert subjects(few) == "S-4 0, S-4 1"
+    many = [finding(Status.ERROR, subject=str(number), control=f"S-{number % 2}") for number in range(9)]
+    assert subjects(many) == "9 subjects of S-0 (5), S-1 (4)"
+
+
 _TEXT = st.text(max_size=40)
 _FINDINGS = st.builds(
     Finding,
@@ -187,42 +200,10 @@ def _page(text: str) -> _Page:
     return page
 
 
-_TAGS = set(
-    [
-        "html",
-        "head",
-        "meta",
-        "title",
-        "style",
-        "body",
-        "main",
-        "header",
-        "section",
-        "article",
-        "footer",
-        "h1",
-        "h2",
-        "h3",
-        "p",
-        "ul",
-        "li",
-        "b",
-        "span",
-        "a",
-        "svg",
-        "g",
-        "rect",
-        "text",
-        "details",
-        "summary",
-        "div",
-        "table",
-        "thead",
-        "tbody",
-        "tr",
-        "th",
-        "td",
-    ]
+_TAGS = (
+    {"html", "head", "meta", "title", "style", "body", "main", "header", "section", "article", "footer", "details"}
+    | {"h1", "h2", "h3", "p", "ul", "li", "b", "span", "a", "svg", "g", "rect", "text", "summary", "div"}
+    | {"table", "thead", "tbody", "tr", "th", "td"}
 )
 
 

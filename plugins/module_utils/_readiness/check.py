@@ -140,7 +140,9 @@ def benchmark_findings(findings: Sequence[Finding]) -> list[Finding]:
                     severity=severity,
                     status=worst,
                     # The evidence and the remedy stand there; twice in one report they would be read twice.
-                    evidence="answered by " + ", ".join(f"{f.control} {f.subject}" for f in of_worst),
+                    evidence=of_worst[0].evidence
+                    if worst in (Status.ERROR, Status.NOT_TESTED)
+                    else "answered by " + ", ".join(f"{f.control} {f.subject}" for f in of_worst),
                     remedy="See there." if worst is Status.FAIL else "",
                     benchmarks=numbers,
                     title=item.title,

@@ -12,6 +12,7 @@ import argparse
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -133,7 +134,7 @@ def check(
 
 def _run(command: Sequence[str], cwd: Path, environment: Mapping[str, str]) -> tuple[int, str]:
     try:
-        done = subprocess.run(
+        process = subprocess.Popen(
             command,
             cwd=cwd,
             env=environment,
@@ -142,15 +143,20 @@ def _run(command: Sequence[str], cwd: Path, environment: Mapping[str, str]) -> t
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
-            timeout=TIMEOUT_SECONDS,
-            check=False,
+            start_new_session=True,
         )
-    except subprocess.TimeoutExpired as error:
-        output = error.stdout or b""
-        return 124, f"{output.decode(errors='replace')}\nStopped after {TIMEOUT_SECONDS // 60} minutes."
     except OSError as error:
         return 127, str(error)
-    return done.returncode, done.stdout
+    try:
+        output, _ = process.communicate(timeout=TIMEOUT_SECONDS)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)  # with whatever it has started
+        output, _ = process.communicate()
+        return 124, f"{output}\nStopped after {TIMEOUT_SECONDS / 60:.0f} minutes."
+    except KeyboardInterrupt:
+        os.killpg(process.pid, signal.SIGTERM)
+        raise
+    return process.returncode, output
 
 
 def lint(_names: Sequence[str]) -> Tally:

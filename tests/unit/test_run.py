@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -91,4 +92,6 @@ def test_a_command_that_hangs_is_stopped(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(run, "LOGS", tmp_path)
     monkeypatch.setattr(run, "CHECKOUT", tmp_path)
     monkeypatch.setattr(run, "TIMEOUT_SECONDS", 0.2)
-    assert check("lint", "tool", ["sleep", "60"], cwd=tmp_path) == Tally(failed=1)
+    start = time.monotonic()
+    assert check("lint", "tool", ["sh", "-c", "sleep 60; true"], cwd=tmp_path) == Tally(failed=1)
+    assert time.monotonic() - start < 30  # and what it started with it

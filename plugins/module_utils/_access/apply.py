@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -23,6 +23,9 @@ from ansible_collections.dbops.postgres.plugins.module_utils._postgres import (
     execute,
     shown,
 )
+
+with suppress(ImportError):  # connect() says so
+    import psycopg2
 
 if TYPE_CHECKING:
     from psycopg2 import extensions
@@ -59,6 +62,7 @@ def converge(login: Login, spec: AccessSpec, *, check_mode: bool) -> Outcome:
         failed: then its transaction was rolled back, and the text says what was committed before.
     """
     connection = connect(login)
+    locked = False
     try:
         if check_mode:
             connection.set_session(readonly=True)
@@ -67,6 +71,7 @@ def converge(login: Login, spec: AccessSpec, *, check_mode: bool) -> Outcome:
             raise DbopsError(f"The server at {login.place} is a replica", "Run this against the primary.")
         if not check_mode:
             _lock(connection, login)
+            locked = True
         state = reader.observe(login, reader.scope_of(spec), connection)
         connection.rollback()
         planned = plan(spec, state)
@@ -75,7 +80,9 @@ def converge(login: Login, spec: AccessSpec, *, check_mode: bool) -> Outcome:
             _apply(login, connection, planned.plan.steps)
         return Outcome(planned, statements, state.capabilities)
     finally:
-        connection.close()  # and with it the lock
+        if locked:
+            _unlock(connection)
+        connection.close()
 
 
 def _lock(connection: extensions.connection, login: Login) -> None:
@@ -100,6 +107,15 @@ def _lock(connection: extensions.connection, login: Login) -> None:
     raise DbopsError(
         f"Another run of pg_access is changing the server at {login.place} ({who})", "Wait for it, then run this again."
     )
+
+
+def _unlock(connection: extensions.connection) -> None:
+    # A backend lives on for a moment after its connection is closed, and the next run must not find the lock held.
+    with suppress(psycopg2.Error):
+        connection.rollback()
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_unlock(%s)", (LOCK_KEY,))
+        connection.commit()
 
 
 def _listed(steps: Sequence[Step], connection: extensions.connection) -> Iterable[str]:

@@ -203,8 +203,11 @@ def verdict(findings: Iterable[Finding]) -> Status:
 
 
 def label(findings: Sequence[Finding]) -> str:
-    """The verdict in words; ``in part`` where some of it holds and the rest was not tested."""
+    """The verdict in words; ``in part`` where some of it holds and the rest was not tested; ``3 waived`` of many."""
     status = verdict(findings)
+    waived = sum(finding.status is Status.WAIVED for finding in findings)
+    if status is Status.WAIVED and waived < len(findings):
+        return f"pass, {waived} waived"
     if status is Status.NOT_TESTED and any(f.status in (Status.PASS, Status.WAIVED) for f in findings):
         return "in part"
     return status.words

@@ -5,7 +5,6 @@
 
 ``MANUAL``: a person has to judge it, so no probe does; the benchmark itself marks most of these as manual, and the
 reason says what a machine would lack. Some that the benchmark marks as manual are judged here all the same.
-``PLANNED``: judged by a control whose probe does not exist yet.
 """
 
 from __future__ import annotations
@@ -18,13 +17,11 @@ class Recommendation:
     """One numbered recommendation.
 
     :param manual: why no probe can judge it; empty: a probe does.
-    :param planned: the control that will judge it; empty: it is judged now, or manual.
     """
 
     number: str
     title: str
     manual: str = ""
-    planned: str = ""
 
 
 RECOMMENDATIONS: tuple[Recommendation, ...] = (
@@ -71,7 +68,7 @@ RECOMMENDATIONS: tuple[Recommendation, ...] = (
     Recommendation("4.4", "unused accounts locked", manual="the catalog does not record when a role last logged in"),
     Recommendation("4.5", "SECURITY DEFINER functions"),
     Recommendation("4.6", "excessive DML privileges"),
-    Recommendation("4.7", "row-level security", planned="T-1"),
+    Recommendation("4.7", "row-level security", manual="whose rows they are is known to the application: control T-1"),
     Recommendation("4.8", "set_user extension"),
     Recommendation("4.9", "predefined roles"),
     Recommendation("4.10", "public schema protected"),
@@ -95,11 +92,11 @@ RECOMMENDATIONS: tuple[Recommendation, ...] = (
     Recommendation("6.10", "strong TLS ciphers only"),
     Recommendation("7.1", "replication-only role"),
     Recommendation("7.2", "log_replication_commands"),
-    Recommendation("7.3", "base backups", planned="B-3"),
-    Recommendation("7.4", "WAL archiving", planned="B-3"),
+    Recommendation("7.3", "base backups", manual="a backup is proven by a restore: controls B-2 and B-3"),
+    Recommendation("7.4", "WAL archiving"),
     Recommendation("7.5", "streaming replication over TLS"),
     Recommendation("8.1", "logs and tablespaces outside the data directory"),
-    Recommendation("8.2", "pgBackRest", planned="B-3"),
+    Recommendation("8.2", "pgBackRest"),
     Recommendation("8.3", "libraries and sockets"),
 )
 

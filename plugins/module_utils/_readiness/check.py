@@ -108,7 +108,7 @@ def _title(subject: str) -> str:
 
 
 def benchmark_findings(findings: Sequence[Finding]) -> list[Finding]:
-    """A finding of S-9 for each recommendation that another control answers, that is planned, or that is manual."""
+    """A finding of S-9 for each recommendation that another control answers, and one for all manual ones."""
     severity = BY_ID[BENCHMARK].severity
     own = {finding.subject for finding in findings if finding.control == BENCHMARK}
     found = []
@@ -117,18 +117,6 @@ def benchmark_findings(findings: Sequence[Finding]) -> list[Finding]:
         numbers = (PREFIX + item.number,)
         if item.manual:
             manual.append(item)
-        elif item.planned:
-            found.append(
-                Finding(
-                    BENCHMARK,
-                    item.number,
-                    severity,
-                    Status.NOT_TESTED,
-                    f"will be judged by {item.planned}, which has no probe yet",
-                    benchmarks=numbers,
-                    title=item.title,
-                )
-            )
         elif item.number not in own:
             answers = [finding for finding in findings if PREFIX + item.number in finding.benchmarks]
             worst = verdict(answers)

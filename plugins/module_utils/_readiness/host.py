@@ -40,6 +40,7 @@ _PGPASSWORD = re.compile(rb"^[^#\n]*\bPGPASSWORD=", re.MULTILINE)
 _SERVICE_PASSWORD = re.compile(rb"^\s*password\s*=", re.MULTILINE)
 _NO_HISTORY = re.compile(rb"^[^#\n]*(?:PSQL_HISTORY=|\\set\s+HISTFILE\s+)[\"']?/dev/null", re.MULTILINE)
 
+_PGBACKREST = ("/etc/pgbackrest/pgbackrest.conf", "/etc/pgbackrest.conf")
 _PROFILES = (".profile", ".bash_profile", ".bash_login", ".bashrc", ".zshrc", ".zprofile", ".pam_environment")
 _SYSTEM_PROFILES = ("/etc/environment", "/etc/profile", "/etc/bash.bashrc", "/etc/profile.d/*")
 
@@ -68,6 +69,7 @@ def _host(settings: Mapping[str, Setting], directory: str, pid: int) -> Host:
     key = value(settings, "ssl_key_file")
     port = value(settings, "port")
     paths = {
+        "pgbackrest": next((path for path in _PGBACKREST if os.path.exists(path)), _PGBACKREST[0]),
         "data_directory": directory,
         "hba_file": value(settings, "hba_file"),
         "config_file": value(settings, "config_file"),

@@ -73,6 +73,11 @@ SELECT DISTINCT coalesce(a.usename, ''), coalesce(a.datname, ''), pg_catalog.hos
  ORDER BY 1, 2, 3
 """
 
+_ARCHIVER = """
+SELECT archived_count, coalesce(last_failed_time > coalesce(last_archived_time, '-infinity'), false)
+  FROM pg_catalog.pg_stat_archiver
+"""
+
 _TABLESPACES = """
 SELECT pg_catalog.pg_tablespace_location(oid) FROM pg_catalog.pg_tablespace
  WHERE pg_catalog.pg_tablespace_location(oid) <> '' ORDER BY 1
@@ -222,6 +227,7 @@ def _server(connection: Any, login: Login, databases: Sequence[str]) -> state.Se
         role_settings=_seen(connection, _ROLE_SETTINGS, lambda row: state.RoleSetting(*row)),
         hba=_seen(connection, _HBA, _rule),
         connections=_seen(connection, _CONNECTIONS, lambda row: state.Connection(*row)),
+        archiver=_seen(connection, _ARCHIVER, lambda row: state.Archiver(*row)),
         tablespaces=_seen(connection, _TABLESPACES, lambda row: str(row[0])),
         databases=found if isinstance(found, Unseen) else _databases(login, found, databases),
     )

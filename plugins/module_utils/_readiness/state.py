@@ -125,6 +125,14 @@ class Connection:
 
 
 @dataclass(frozen=True)
+class Archiver:
+    """pg_stat_archiver: how many segments it has archived, and whether its last attempt failed."""
+
+    archived: int = 0
+    failing: bool = False
+
+
+@dataclass(frozen=True)
 class Grant:
     """A privilege on the database or on a schema. Grantee empty: PUBLIC."""
 
@@ -279,6 +287,7 @@ class Server:
     role_settings: Seen[tuple[RoleSetting, ...]]
     hba: Seen[tuple[HbaRule, ...]]
     connections: Seen[tuple[Connection, ...]]
+    archiver: Seen[tuple[Archiver, ...]]
     tablespaces: Seen[tuple[str, ...]]
     databases: Seen[tuple[Database, ...]]
 

@@ -36,6 +36,8 @@ APP, MIGRATOR, READER = "payments_prod_app", "payments_prod_migrator", "analytic
 OWNER, WRITERS = "payments_prod_owner", "payments_prod_rw"
 
 _SETTINGS = {
+    "archive_command": "pgbackrest --stanza=main archive-push %p",
+    "archive_mode": "on",
     "authentication_timeout": "60",
     "auth_delay.milliseconds": "500",
     "autovacuum": "on",
@@ -155,6 +157,7 @@ def good() -> Observed:
             state.Connection(APP, "payments_db", "192.0.2.20", tls=True),
             state.Connection("replicator", "", "192.0.2.11", tls=True, replication=True),
         ),
+        archiver=(state.Archiver(100),),
         tablespaces=("/srv/fast",),
         databases=(
             Database("payments_db", OWNER, False, tuple(Grant(r, "CONNECT") for r in (APP, MIGRATOR, READER)), inside),
@@ -173,6 +176,7 @@ def good() -> Observed:
             "extension_directory": File("/usr/share/postgresql/17/extension", True, 0o755, "root", "root"),
             "hba_file": File("/etc/postgresql/17/main/pg_hba.conf", True, 0o640, "postgres", "postgres"),
             "ssl_key_file": File("/etc/dbops-postgres/tls/server.key", True, 0o600, "postgres", "postgres"),
+            "pgbackrest": File("/etc/pgbackrest/pgbackrest.conf", True, 0o640, "root", "postgres"),
             "log_directory": File("/var/log/postgresql", True, 0o2750, "postgres", "adm"),
             "socket /run/s": File("/run/s", True, 0o770, "postgres", "postgres", "socket"),
         },

@@ -27,6 +27,7 @@ from ansible_collections.dbops.postgres.plugins.module_utils._readiness.state im
     Host,
     Observed,
     Setting,
+    Settings,
     Thresholds,
     look,
 )
@@ -409,6 +410,41 @@ def replication_has_its_own_role(seen: Observed, want: Thresholds) -> Iterator[O
         f"replication logins: {names(own) or 'none'}; none of the replicating sessions is a superuser's",
         "replicating as a superuser",
         "Create a role with REPLICATION and LOGIN only, and replicate as that.",
+    )
+
+
+@probe("S-9", "7.4", "7.4")
+def wal_is_archived(seen: Observed, want: Thresholds) -> Iterator[Outcome]:
+    server = look(seen.server)
+    mode = server.settings["archive_mode"].value
+    how = [name for name in ("archive_command", "archive_library") if _is_set(server.settings, name)]
+    said = f"archive_mode = {mode}, {' and '.join(how) or 'no archive_command'} set"
+    for archiver in look(server.archiver):
+        said += f", {archiver.archived} segment(s) archived{', the last attempt failed' if archiver.failing else ''}"
+    yield holds(
+        mode in ("on", "always") and bool(how) and not any(item.failing for item in look(server.archiver)),
+        "7.4",
+        said,
+        "Set archive_mode = on with an archive_command, and mend what its log names.",
+    )
+
+
+def _is_set(settings: Settings, name: str) -> bool:
+    # While archiving is off, PostgreSQL shows the command as "(disabled)".
+    return name in settings and settings[name].value not in ("", "(disabled)")
+
+
+@probe("S-9", "8.2", "8.2")
+def pgbackrest_is_configured(seen: Observed, want: Thresholds) -> Iterator[Outcome]:
+    configuration = look(seen.host).files["pgbackrest"]
+    settings = look(seen.server).settings
+    used = "pgbackrest" in settings["archive_command"].value
+    yield holds(
+        configuration.exists and used,
+        "8.2",
+        f"{configuration.path} {'exists' if configuration.exists else 'does not exist'},"
+        f" archive_command {'uses' if used else 'does not use'} pgbackrest",
+        "Install and configure pgBackRest, or waive this where another tool does its work.",
     )
 
 

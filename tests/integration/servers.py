@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -184,4 +185,7 @@ def drop_database(database: Database) -> None:
 
 
 if __name__ == "__main__":
-    throwaway()
+    try:
+        throwaway()
+    except HostError as error:
+        sys.exit(str(error))

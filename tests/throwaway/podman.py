@@ -27,7 +27,7 @@ ADVICE = (
     ("netavark", "Check that netavark, aardvark-dns and iptables are installed and that the kernel allows bridges."),
     ("iptables", "Check that netavark, aardvark-dns and iptables are installed and that the kernel allows bridges."),
     ("rlimit", "The caller's limits (ulimit -Hn, ulimit -Hu) are too low or may not be set."),
-    ("overlay", "The file system below /var/lib/containers has no overlay support; set driver in storage.conf to vfs."),
+    ("overlay", "The file system below /var/lib/containers cannot carry overlays: mount another one there."),
     ("unshare", "This user may not create namespaces: run as root, or in a container with --privileged."),
     ("Operation not permitted", "Namespaces are refused: run as root, or in a container with --privileged."),
     ("no space left", "The disk is full: podman system prune."),

@@ -332,6 +332,24 @@ def test_a_login_that_writes_in_two_databases_is_shared() -> None:
     assert READER not in finding.evidence  # a reader of several databases is what analytics needs
 
 
+@pytest.mark.parametrize(
+    ("privilege", "owned", "status"),
+    [
+        ("CONNECT", (), Status.PASS),
+        ("TEMPORARY", (), Status.FAIL),
+        ("CONNECT", (Owned("postgres", "public", "table", 1),), Status.FAIL),
+    ],
+)
+def test_public_may_connect_to_an_empty_template(privilege: str, owned: tuple[Owned, ...], status: Status) -> None:
+    seen = good()
+    server = seen.server
+    assert isinstance(server, Server)
+    assert isinstance(server.databases, tuple)
+    template = state.Database("template1", "postgres", True, (Grant("", privilege),), state.Inside(owned=owned))
+    findings = judge(on_server(seen, databases=(*server.databases, template)))
+    assert of(findings, "S-5", "PUBLIC on database template1").status is status
+
+
 def test_a_read_only_database_needs_no_separation() -> None:
     nobody = in_database(grants_on_database=(Grant(READER, "CONNECT"),))
     assert of(judge(nobody), "S-5", "DML and DDL in database payments_db").status is Status.PASS

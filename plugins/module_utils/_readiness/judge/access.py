@@ -196,6 +196,12 @@ def every_login_has_a_password(seen: Observed, want: Thresholds) -> Iterator[Out
 def public_has_no_database(seen: Observed, want: Thresholds) -> Iterator[Outcome]:
     for database in look(look(seen.server).databases):
         held = [grant.privilege for grant in database.grants if grant.grantee == ""]
+        if database.template and held == ["CONNECT"] and not look(database.inside).owned:
+            yield passes(
+                f"PUBLIC on database {database.name}",
+                "a template as PostgreSQL ships it: PUBLIC may connect, and there is nothing in it",
+            )
+            continue
         yield from none_of(
             held,
             f"PUBLIC on database {database.name}",

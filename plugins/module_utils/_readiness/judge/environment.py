@@ -89,7 +89,7 @@ def other_environments_stay_out(seen: Observed, want: Thresholds) -> Iterator[Ou
         for name, environment in named.items()
         if environment and environment != here
         for database in look(server.databases)
-        if access.can_connect(database, held[name])
+        if not database.template and access.can_connect(database, held[name])
     ]
     yield from none_of(
         strangers,

@@ -84,7 +84,7 @@ failures:
   description: Why the estate fails by O(fail_on). Empty if it does not.
   returned: always
   type: str
-  sample: 2 critical finding(s) failed or could not be looked at: S-4 on db1. Nothing was changed.
+  sample: "2 critical finding(s) failed or could not be looked at: S-4 on db1. Nothing was changed."
 files:
   description: The files, by format.
   returned: always

@@ -35,29 +35,29 @@ def test_a_password_in_arguments_is_seen(arguments: bytes, found: bool) -> None:
 
 
 _OWN = """table inet dbops_postgres {
-	chain input {
-		type filter hook input priority 0; policy accept;
-		iif 1 accept
-		tcp dport != 5432 accept
-		ip saddr 192.0.2.0/24 accept
-		meta l4proto tcp counter packets 0 bytes 0 drop
-	}
+    chain input {
+        type filter hook input priority 0; policy accept;
+        iif 1 accept
+        tcp dport != 5432 accept
+        ip saddr 192.0.2.0/24 accept
+        meta l4proto tcp counter packets 0 bytes 0 drop
+    }
 }
 """
 _DROP_ALL = """table inet filter {
-	chain input {
-		type filter hook input priority 0; policy drop;
-		tcp dport { 22, 5432 } accept
-	}
+    chain input {
+        type filter hook input priority 0; policy drop;
+        tcp dport { 22, 5432 } accept
+    }
 }
 """
 _FORWARD = """table inet filter {
-	chain forward {
-		type filter hook forward priority 0; policy drop;
-	}
-	chain input {
-		type filter hook input priority 0; policy accept;
-	}
+    chain forward {
+        type filter hook forward priority 0; policy drop;
+    }
+    chain input {
+        type filter hook input priority 0; policy accept;
+    }
 }
 """
 
@@ -76,7 +76,8 @@ _FORWARD = """table inet filter {
     ],
 )
 def test_whether_a_rule_set_limits_the_port(ruleset: str, port: str, limits: bool) -> None:
-    assert firewall_limits(ruleset, port) is limits
+    # nft indents with tabs
+    assert firewall_limits(ruleset.replace("    ", "\t"), port) is limits
 
 
 _POLICY = """postgresql-17:

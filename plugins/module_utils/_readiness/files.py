@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the dbops.postgres authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Write a report, atomically and for its owner alone: it names roles, addresses and weaknesses."""
+"""Write a report, atomically; a new one is for its owner alone, because it names roles, addresses and weaknesses."""
 
 from __future__ import annotations
 
@@ -28,5 +28,10 @@ def write(module: Any, path: str, text: str) -> bool:
     descriptor, temporary = tempfile.mkstemp(dir=directory)  # mode 0600 from the start
     with os.fdopen(descriptor, "w", encoding="utf-8") as handle:
         handle.write(text)
-    module.atomic_move(temporary, path)
+    # For a file that is new, atomic_move takes the mode from the umask.
+    umask = os.umask(0o077)
+    try:
+        module.atomic_move(temporary, path)
+    finally:
+        os.umask(umask)
     return True

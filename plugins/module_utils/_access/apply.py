@@ -119,12 +119,10 @@ def _unlock(connection: extensions.connection) -> None:
 
 
 def _listed(steps: Sequence[Step], connection: extensions.connection) -> Iterable[str]:
-    place: str | None = None
-    for step, text in zip(steps, shown(steps, connection)):
-        if step.database != place:
-            place = step.database
-            yield f"-- {'database ' + place if place is not None else 'cluster'}"
-        yield text
+    texts = iter(shown(steps, connection))
+    for database, group in groupby(steps, key=lambda step: step.database):
+        yield "-- cluster" if database is None else f"-- database {database}"
+        yield from (next(texts) for _step in group)
 
 
 def _apply(login: Login, cluster: extensions.connection, steps: Sequence[Step]) -> None:

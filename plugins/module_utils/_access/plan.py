@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ansible_collections.dbops.postgres.plugins.module_utils._access import effective
@@ -49,8 +49,7 @@ def plan(spec: AccessSpec, state: AccessState, verifier: Callable[[str], str] = 
     created = {role.name for role in spec.roles if role.present and role.name not in state.roles}
     needed = {role for draft in drafts for role in draft.acts_as if role in state.roles or role in created}
     own = self_grants(needed, created, state, problems)
-    for draft in drafts:
-        _check_lockout(draft, spec, state, problems)
+    _check_lockout(drafts, list(own), spec, state, problems)
     problems.raise_if_any()
     steps = [
         *roles.create,
@@ -58,7 +57,7 @@ def plan(spec: AccessSpec, state: AccessState, verifier: Callable[[str], str] = 
         *roles.passwords,
         *roles.settings,
         *roles.memberships,
-        *own,
+        *own.values(),
         *(step for draft in drafts for step in draft.create),
         *(step for draft in drafts for step in draft.steps),
         *roles.drop,
@@ -94,15 +93,23 @@ def _check_references(spec: AccessSpec, state: AccessState, problems: Problems) 
             problems.add(f"{place}: there is no role {role!r} and none is declared{nearest(role, known - {PUBLIC})}")
 
 
-def _check_lockout(draft: DatabaseDraft, spec: AccessSpec, state: AccessState, problems: Problems) -> None:
-    if state.capabilities.superuser or draft.create or not draft.owner_after:
+def _check_lockout(
+    drafts: Sequence[DatabaseDraft], own: Sequence[str], spec: AccessSpec, state: AccessState, problems: Problems
+) -> None:
+    """The connected role must be able to come back: log in, and connect where it could before."""
+    me = state.capabilities.user
+    for role in spec.roles:
+        if role.name == me and (not role.present or role.flags.get("login") is False):
+            problems.add(f"This plan would lock its own login {me!r} out of the server")
+    if state.capabilities.superuser:
         return
-    mine = {PUBLIC, *effective.inherited(state).get(state.capabilities.user, ())}
-    if draft.owner_after in mine:
-        return
-    if mine & draft.connect_before and not mine & draft.connect_after:
-        name = draft.steps[0].database if draft.steps else ""
-        problems.add(
-            f"This plan would lock its own login {state.capabilities.user!r} out of database {name!r}; "
-            "add it to connect of that database, or to ignore_roles"
-        )
+    mine = {PUBLIC, *effective.inherited(state)[me]}
+    if state.capabilities.server_version >= 160000 or state.roles[me].flags["inherit"]:
+        mine.update(own)
+    for draft in drafts:
+        locked_out = mine & draft.connect_before and not mine & draft.connect_after
+        if locked_out and not draft.create and draft.owner_after not in mine:
+            problems.add(
+                f"This plan would lock its own login {me!r} out of database {draft.name!r}; "
+                "add it to connect of that database"
+            )

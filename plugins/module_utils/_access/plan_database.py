@@ -62,6 +62,7 @@ class DatabaseDraft:
     :param acts_as: roles whose objects are changed.
     """
 
+    name: str
     create: list[Step] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
@@ -123,7 +124,7 @@ class _Planner:
         self.state = state
         self.exempt = exempt
         self.problems = problems
-        self.draft = DatabaseDraft()
+        self.draft = DatabaseDraft(database.name)
         self.shapes: dict[_Change, list[tuple[tuple[str, str], Argument]]] = {}
         self.texts: dict[tuple[str, str, str, str], list[str]] = {}
         self.futures: dict[tuple[str, str], frozenset[Pair]] = {}

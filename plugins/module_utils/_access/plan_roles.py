@@ -428,15 +428,15 @@ def _options_text(admin: bool | None, inherit: bool | None, may_set: bool | None
     return _text({key: str(value).lower() for key, value in given.items()})
 
 
-def self_grants(needed: Iterable[str], created: set[str], state: AccessState, problems: Problems) -> list[Step]:
-    """Memberships that a connected role without superuser needs to act as owners and creators.
+def self_grants(needed: Iterable[str], created: set[str], state: AccessState, problems: Problems) -> dict[str, Step]:
+    """Memberships that a connected role without superuser needs to act as owners and creators, by these.
 
     A role that is no superuser grants on an object only as a member of its owner. With CREATEROLE (and ADMIN on
     the role from PostgreSQL 16 on) it may make itself a member.
     """
+    steps: dict[str, Step] = {}
     if state.capabilities.superuser:
-        return []
-    steps = []
+        return steps
     options = state.capabilities.server_version >= MEMBERSHIP_OPTIONS_SINCE
     me = state.roles[state.capabilities.user]
     for name in sorted(set(needed) - {state.capabilities.user}):
@@ -452,10 +452,8 @@ def self_grants(needed: Iterable[str], created: set[str], state: AccessState, pr
                 )
                 continue
         tail = " WITH INHERIT TRUE, SET TRUE" if options else ""
-        steps.append(
-            Step(
-                f"membership of {state.capabilities.user} in {name}",
-                Sql("GRANT {} TO {}" + tail, (Ident(name), Ident(state.capabilities.user))),
-            )
+        steps[name] = Step(
+            f"membership of {state.capabilities.user} in {name}",
+            Sql("GRANT {} TO {}" + tail, (Ident(name), Ident(state.capabilities.user))),
         )
     return steps

@@ -37,8 +37,8 @@ _SIGNS = {
     Status.PASS: "✓",
     Status.NOT_APPLICABLE: "·",
 }
-_ROW, _HEAD, _LABEL, _SHARE = 30, 44, 214, 190
-_NARROWEST, _WIDEST, _CHARACTER = 104, 190, 7.6
+_ROW, _HEAD, _LABEL, _PAGE = 30, 44, 214, 1000
+_NARROWEST, _WIDEST, _CHARACTER = 130, 190, 7.6
 
 
 def to_html(report: Report) -> str:
@@ -81,7 +81,8 @@ def _header(report: Report) -> str:
     elif open_ones:
         said, tone = f"no {words} finding failed, {len(open_ones)} milder did", "waived"
     else:
-        said, tone = "nothing failed", "pass"
+        blind = summary(report.findings)[Status.NOT_TESTED.value]
+        said, tone = f"nothing failed{f', {blind} subjects were not tested' if blind else ''}", "pass"
     hosts = f"{len(report.hosts)} host{'' if len(report.hosts) == 1 else 's'}"
     return (
         f'<header>\n<p class="when">{_e(report.generated)} · {hosts} · {len(report.controls)} controls looked at</p>\n'
@@ -126,14 +127,16 @@ def _picture(report: Report) -> str:
     if not report.controls or not report.hosts:
         return ""
     sizes = [int(min(max(len(host) * _CHARACTER + 20, _NARROWEST), _WIDEST)) for host in report.hosts]
-    width = _LABEL + sum(sizes) + _SHARE
+    # The bars take the room that few hosts leave.
+    share = min(max(_PAGE - _LABEL - sum(sizes), 190), 420)
+    width = _LABEL + sum(sizes) + share
     height = _HEAD + _ROW * len(report.controls) + 4
     parts = []
     left = _LABEL
     for host, size in zip(report.hosts, sizes):
         parts.append(_column_head(host, _held(report.of(host=host)), left + size / 2, size))
         left += size
-    parts.append(_column_head("all hosts", _held(report.findings), left + _SHARE / 2, _SHARE))
+    parts.append(_column_head("all hosts", _held(report.findings), left + share / 2, share))
     for row, control in enumerate(report.controls):
         top = _HEAD + row * _ROW
         parts.append(
@@ -152,7 +155,7 @@ def _picture(report: Report) -> str:
             )
             left += size
         parts.append(
-            f'<svg class="bar" x="{left + 14}" y="{top + 10}" width="{_SHARE - 14}" height="10" viewBox="0 0 100 4" '
+            f'<svg class="bar" x="{left + 14}" y="{top + 10}" width="{share - 14}" height="10" viewBox="0 0 100 4" '
             f'preserveAspectRatio="none"><title>{_e(_held(report.of(control.id)))}</title>'
             f"{_blocks(report.of(control.id))}</svg></a>"
         )
@@ -215,7 +218,12 @@ def _failures(report: Report) -> str:
 
 def _failure(found: Sequence[Finding], control: str) -> str:
     first = found[0]
-    seen = "".join(f"<li>{_host(f)}{_e(f.evidence)}</li>" for f in found)
+    hosts: dict[str, list[str]] = {}
+    for finding in found:
+        hosts.setdefault(finding.evidence, []).append(finding.host)
+    seen = "".join(
+        f'<li><span class="at">{_e(", ".join(where))}</span> {_e(evidence)}</li>' for evidence, where in hosts.items()
+    )
     remedies = dict.fromkeys(f.remedy for f in found if f.remedy)
     remedy = "".join(f'<p class="remedy"><b>Remedy</b> {_e(text)}</p>' for text in remedies)
     return (
@@ -234,8 +242,8 @@ def _errors(report: Report) -> str:
     )
 
 
-def _badge(status: Status) -> str:
-    return f'<span class="badge {status.value}">{_SIGNS[status]} {_e(status.words)}</span>'
+def _badge(status: Status, words: str = "") -> str:
+    return f'<span class="badge {status.value}">{_SIGNS[status]} {_e(words or status.words)}</span>'
 
 
 def _numbers(finding: Finding) -> str:
@@ -275,7 +283,7 @@ def _control(report: Report, control: Control) -> str:
         for f in found
     )
     return (
-        f'<details id="{_anchor(control)}"><summary>{_badge(verdict(found))} <b>{_e(control.id)}</b> '
+        f'<details id="{_anchor(control)}"><summary>{_badge(verdict(found), label(found))} <b>{_e(control.id)}</b> '
         f'{_e(control.title)} <span class="small">{_e(control.severity.value)} · {len(found)} findings</span></summary>'
         f'<p class="must">{_e(control.must_hold)}</p><div class="scroll"><table><thead><tr><th>status</th><th>host</th>'
         f"<th>subject</th><th>evidence</th></tr></thead><tbody>{rows}</tbody></table></div></details>\n"

@@ -102,13 +102,14 @@ def _refuse_file_errors(port: int) -> None:
     connection = connect(Login(port=port), autocommit=True)
     try:
         with connection.cursor() as cursor:
-            # A setting that needs a restart is "not applied" too; that is no error.
+            # What needs a restart is "not applied" as well, and without a file when its line was taken away: no error.
             cursor.execute(
                 """
                 SELECT pg_catalog.format('%s line %s: %s: %s', f.sourcefile, f.sourceline, f.name, f.error)
                   FROM pg_catalog.pg_file_settings f
                   LEFT JOIN pg_catalog.pg_settings s ON pg_catalog.lower(s.name) = pg_catalog.lower(f.name)
-                 WHERE f.error IS NOT NULL AND s.context IS DISTINCT FROM 'postmaster'
+                 WHERE f.error IS NOT NULL AND f.sourcefile IS NOT NULL
+                   AND s.context IS DISTINCT FROM 'postmaster'
                 UNION ALL
                 SELECT pg_catalog.format('pg_hba.conf line %s: %s', line_number, error)
                   FROM pg_catalog.pg_hba_file_rules WHERE error IS NOT NULL

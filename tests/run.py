@@ -179,7 +179,7 @@ def sanity(_names: Sequence[str]) -> Tally:
         command,
         lambda status, _output: honest(status, junit(*reports.glob("*.xml"))),
         cwd=collection,
-        environment={"HOME": str(SANITY / "home")},
+        environment={"HOME": str(SANITY / "home"), "PIP_QUIET": "2"},
     )
 
 

@@ -148,10 +148,10 @@ def _run(command: Sequence[str], cwd: Path, environment: Mapping[str, str]) -> t
     except OSError as error:
         return 127, str(error)
     try:
-        output, _ = process.communicate(timeout=TIMEOUT_SECONDS)
+        output = process.communicate(timeout=TIMEOUT_SECONDS)[0]
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)  # with whatever it has started
-        output, _ = process.communicate()
+        output = process.communicate()[0]
         return 124, f"{output}\nStopped after {TIMEOUT_SECONDS / 60:.0f} minutes."
     except KeyboardInterrupt:
         os.killpg(process.pid, signal.SIGTERM)

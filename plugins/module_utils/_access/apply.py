@@ -119,10 +119,10 @@ def _unlock(connection: extensions.connection) -> None:
 
 
 def _listed(steps: Sequence[Step], connection: extensions.connection) -> Iterable[str]:
-    texts = iter(shown(steps, connection))
-    for database, group in groupby(steps, key=lambda step: step.database):
+    pairs = zip(steps, shown(steps, connection))
+    for database, group in groupby(pairs, key=lambda pair: pair[0].database):
         yield "-- cluster" if database is None else f"-- database {database}"
-        yield from (next(texts) for _step in group)
+        yield from (text for _step, text in group)
 
 
 def _apply(login: Login, cluster: extensions.connection, steps: Sequence[Step]) -> None:

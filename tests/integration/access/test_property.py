@@ -17,7 +17,7 @@ from typing import Any
 
 import psycopg2
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 from tests.integration.access.running import made_true, query, sql
@@ -317,6 +317,27 @@ class World:
         return found
 
 
+# Worlds that are rare among random ones: a REVOKE on a table reaches the column that is declared; a column grant
+# rests on the grant option on the table, where CASCADE does not find it.
+NOTHING: dict[str, Any] = {
+    "name": "app",
+    **{key: [] for key in ("usage", "create", "creators")},
+    **{f"{kind}s": [] for kind in WORDS},
+}
+COLUMN_ONLY = {
+    **NOTHING,
+    "tables": [{"privileges": ["SELECT"], "roles": ["a"], "objects": ["t1"], "columns": ["x"]}],
+}
+ON_TABLE_AND_COLUMN = [
+    Existing(OWNER, "TABLE", "app.t1", ("SELECT",), "", "a", option=False, revoke=False),
+    Existing(OWNER, "TABLE", "app.t1", ("SELECT",), "x", "a", option=True, revoke=False),
+]
+COLUMN_BY_ANOTHER = [
+    Existing(OWNER, "TABLE", "app.t1", ("SELECT",), "", "a", option=True, revoke=False),
+    Existing("a", "TABLE", "app.t1", ("SELECT",), "x", "b", option=True, revoke=False),
+]
+
+
 @pytest.fixture(scope="module")
 def world(pg_server: Server) -> Generator[World, None, None]:
     """One database and its roles for all examples."""
@@ -332,7 +353,7 @@ def world(pg_server: Server) -> Generator[World, None, None]:
 def test_one_run_makes_the_access_exactly_the_declared_one(world: World) -> None:
     @settings(
         # The same examples in every run; DBOPS_EXAMPLES=1000 looks further, with others.
-        max_examples=int(os.environ.get("DBOPS_EXAMPLES", "45")),
+        max_examples=int(os.environ.get("DBOPS_EXAMPLES", "40")),
         derandomize="DBOPS_EXAMPLES" not in os.environ,
         deadline=None,
         database=None,
@@ -345,6 +366,8 @@ def test_one_run_makes_the_access_exactly_the_declared_one(world: World) -> None
         schema=declared(),
         connect=st.lists(st.sampled_from((*ROLES, "PUBLIC")), max_size=2, unique=True),
     )
+    @example(grants=[ON_TABLE_AND_COLUMN], defaults=[], schema=COLUMN_ONLY, connect=[])
+    @example(grants=[COLUMN_BY_ANOTHER], defaults=[], schema=NOTHING, connect=[])
     def holds(
         grants: list[list[Existing]],
         defaults: list[tuple[str, str, bool, str, bool]],

@@ -254,6 +254,7 @@ settings:
 """
 
 import os
+from collections.abc import Sequence
 from dataclasses import asdict
 
 from ansible.module_utils.basic import AnsibleModule
@@ -324,8 +325,9 @@ ARGUMENTS = {
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
 
-    def run(arguments: list[str]) -> tuple[int, str, str]:
-        return module.run_command(arguments, cwd="/")
+    def run(arguments: Sequence[str]) -> tuple[int, str, str]:
+        status, out, err = module.run_command(list(arguments), cwd="/")
+        return int(status), str(out), str(err)
 
     try:
         spec = _spec.parse(module.params)

@@ -103,12 +103,15 @@ def _options_to_take(
     for item in acl:
         if item.grantor == owner or spared(item.grantee):
             continue
-        if not item.grantable and (item.grantee, item.privilege) in wanted:
-            continue
-        # Granted by somebody else and not declared: every grant option on this privilege has to go. On a column the
-        # grantor's option may be that on the table, which does not cascade to here: it is lent one first.
-        take |= {pair for pair in holders if pair[1] == item.privilege}
-        if not any(i.grantee == item.grantor and i.privilege == item.privilege and i.grantable for i in acl):
+        here = any(i.grantee == item.grantor and i.privilege == item.privilege and i.grantable for i in acl)
+        declared = not item.grantable and (item.grantee, item.privilege) in wanted
+        if declared and (here or spared(item.grantor)):
+            continue  # it stays, or it goes with its grantor's option and the owner grants it anew
+        if not declared:
+            # Every grant option on this privilege has to go, to be sure of the one that this grant rests on.
+            take |= {pair for pair in holders if pair[1] == item.privilege}
+        if not here:
+            # On a column the grantor's option may be that on the table, which does not cascade to here: lend it one.
             lend.add((item.grantor, item.privilege))
     return frozenset(lend), frozenset(take | lend)
 

@@ -336,6 +336,8 @@ COLUMN_BY_ANOTHER = [
     Existing(OWNER, "TABLE", "app.t1", ("SELECT",), "", "a", option=True, revoke=False),
     Existing("a", "TABLE", "app.t1", ("SELECT",), "x", "b", option=True, revoke=False),
 ]
+OPTION_ON_TABLE = Existing(OWNER, "TABLE", "app.t1", ("SELECT",), "", "b", option=True, revoke=False)
+PLAIN_COLUMN_BY_ANOTHER = Existing("b", "TABLE", "app.t1", ("SELECT",), "x", "a", option=False, revoke=False)
 
 
 @pytest.fixture(scope="module")
@@ -368,6 +370,7 @@ def test_one_run_makes_the_access_exactly_the_declared_one(world: World) -> None
     )
     @example(grants=[ON_TABLE_AND_COLUMN], defaults=[], schema=COLUMN_ONLY, connect=[])
     @example(grants=[COLUMN_BY_ANOTHER], defaults=[], schema=NOTHING, connect=[])
+    @example(grants=[[OPTION_ON_TABLE, PLAIN_COLUMN_BY_ANOTHER]], defaults=[], schema=COLUMN_ONLY, connect=[])
     def holds(
         grants: list[list[Existing]],
         defaults: list[tuple[str, str, bool, str, bool]],

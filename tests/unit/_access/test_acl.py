@@ -85,6 +85,15 @@ def test_a_column_grant_that_rests_on_the_tables_option_is_taken_away() -> None:
     assert column.after == frozenset()
 
 
+def test_a_declared_column_grant_does_not_outlive_the_option_that_it_rests_on() -> None:
+    column = change(acl("own", "ro=SELECT/app"), "own", frozenset({("ro", S)}), purge=True, exempt=lambda role: False)
+    assert column.after == acl("own", "ro=SELECT")
+    spared = change(
+        acl("own", "ro=SELECT/boss"), "own", frozenset({("ro", S)}), purge=True, exempt=lambda role: role == "boss"
+    )
+    assert not spared.any
+
+
 def test_a_new_owner_takes_the_old_ones_place() -> None:
     before = acl("own", "own=SELECT", "new=SELECT", "app=SELECT")
     assert reowned(before, "own", "new") == acl("new", "new=SELECT", "app=SELECT")

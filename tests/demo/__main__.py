@@ -18,6 +18,7 @@ from typing import Any
 import psycopg2
 import yaml
 
+from ansible_collections.dbops.postgres.plugins.module_utils._findings import Finding, Status, label, summary
 from tests.steps import step
 from tests.throwaway.hosts import Host, HostSpec, down, inventory_path, up
 from tests.throwaway.podman import HostError
@@ -172,12 +173,14 @@ def _migrations(host: Host, passwords: dict[str, str]) -> None:
 
 def _show_verdicts() -> None:
     report = json.loads((REPORT / "readiness.json").read_text())
-    titles = {control["id"]: control for control in report["controls"]}
-    print()
+    titles = {control["id"]: control["title"] for control in report["controls"]}
+    findings = [Finding.from_dict(data) for data in report["findings"]]
     for host in report["hosts"]:
-        print(f"{'control':<42}{host['name']}")
-        for control, verdict in host["verdicts"].items():
-            print(f"{control:<5}{titles[control]['title']:<37}{verdict.replace('_', ' ')}")
+        print(f"\n{'control':<37}{host['name']}")
+        for control in host["verdicts"]:
+            found = [f for f in findings if (f.control, f.host) == (control, host["name"])]
+            counts = ", ".join(f"{n} {Status(name).words}" for name, n in summary(found).items() if n)
+            print(f"{control:<5}{titles[control]:<32}{label(found):<16}{counts}")
 
 
 if __name__ == "__main__":

@@ -44,6 +44,11 @@ options:
     description: Whether what is not declared is revoked.
     type: bool
     default: true
+  closed:
+    description: Databases that nobody is given access to, unless O(databases) declares them.
+    type: list
+    elements: str
+    default: []
 """
 
 EXAMPLES = r"""
@@ -77,6 +82,7 @@ def access_presets(
     roles: Any = (),
     databases: Any = (),
     purge: bool = True,
+    closed: Any = (),
 ) -> dict[str, list[dict[str, Any]]]:
     try:
         return expand(
@@ -87,6 +93,7 @@ def access_presets(
             roles=roles,
             databases=databases,
             purge=purge,
+            closed=closed,
         )
     except DbopsError as error:
         raise AnsibleFilterError(str(error)) from None

@@ -44,6 +44,7 @@ def expand(
     roles: Sequence[Mapping[str, Any]] = (),
     databases: Sequence[Mapping[str, Any]] = (),
     purge: bool = True,
+    closed: Sequence[str] = (),
 ) -> dict[str, list[dict[str, Any]]]:
     """The options ``roles`` and ``databases`` of ``pg_access``.
 
@@ -52,6 +53,7 @@ def expand(
     :param passwords: by role. Those of ``_app`` and ``_migrator`` roles must be there.
     :param roles: further roles; one without a password takes it from ``passwords``.
     :param databases: further databases; one that a service has too is merged with it, lists joined.
+    :param closed: databases that nobody is given access to, unless they are declared as well; without services, none.
     :raises DbopsError: naming every service, role or key that is wrong. No password is repeated.
     """
     problems = Problems()
@@ -80,7 +82,10 @@ def expand(
         else dict(role)
         for role in roles
     ]
-    return {"roles": [*made_roles, *given], "databases": _merged(made_databases, databases)}
+    merged = _merged(made_databases, databases)
+    declared = {database.get("name") for database in merged}
+    shut = [{"name": name, "connect": []} for name in closed if services and name not in declared]
+    return {"roles": [*made_roles, *given], "databases": [*merged, *shut]}
 
 
 def _checked(service: Mapping[str, Any], problems: Problems) -> bool:

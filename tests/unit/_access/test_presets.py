@@ -78,6 +78,21 @@ def test_a_further_database_of_the_same_name_is_merged() -> None:
     assert other == {"name": "other"}
 
 
+@pytest.mark.parametrize(
+    ("services", "databases", "expected"),
+    [
+        ([PAY], [], [{"name": "postgres", "connect": []}]),
+        ([PAY], [{"name": "postgres", "connect": ["pay_prod_ro"]}], [{"name": "postgres", "connect": ["pay_prod_ro"]}]),
+        ([], [], []),
+    ],
+)
+def test_a_database_is_closed_unless_it_is_declared(
+    services: list[dict[str, Any]], databases: list[dict[str, Any]], expected: list[dict[str, Any]]
+) -> None:
+    found = expanded(*services, databases=databases, closed=["postgres"])["databases"]
+    assert [database for database in found if database["name"] == "postgres"] == expected
+
+
 def test_further_roles_take_their_password_from_the_same_place() -> None:
     found = expanded(PAY, roles=[{"name": "ana"}], passwords={**PASSWORDS, "ana": "secret-4"})
     assert found["roles"][-1] == {"name": "ana", "password": "secret-4"}

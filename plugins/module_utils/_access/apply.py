@@ -177,10 +177,10 @@ def _in_transaction(connection: extensions.connection, steps: Sequence[Step]) ->
 
 def _run(connection: extensions.connection, cursor: extensions.cursor, steps: Iterable[Step]) -> None:
     for step in steps:
-        before = len(connection.notices)
+        connection.notices.clear()  # psycopg2 keeps the last 50 only: their number says nothing
         execute(cursor, step)
         # A GRANT or REVOKE that may not do all it says is only a warning to PostgreSQL.
-        said = [text.strip() for text in connection.notices[before:] if text.startswith("WARNING")]
+        said = [text.strip() for text in connection.notices if text.startswith("WARNING")]
         if said and step.sql.template.startswith(("GRANT", "REVOKE", "ALTER DEFAULT")):
             raise DbopsError(f"{step.subject}: PostgreSQL did not do all of it: {'; '.join(said)}")
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the dbops.postgres authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Password verifiers, so that a server never sees a password in clear.
+"""Passwords, their verifiers, so that a server never sees one in clear, and connection URLs.
 
 The formulas are those of RFC 5802 (SCRAM) and RFC 7677 (SCRAM-SHA-256), stored in the form that PostgreSQL's
 manual gives in 52.8 (pg_authid): ``SCRAM-SHA-256$<iterations>:<salt>$<StoredKey>:<ServerKey>``.
@@ -14,11 +14,16 @@ import hashlib
 import hmac
 import os
 import re
+import secrets
+import string
 import stringprep
 import unicodedata
+from collections.abc import Mapping
+from urllib.parse import quote, unquote, urlencode, urlsplit
 
 ITERATIONS = 4096  # PostgreSQL's own default (scram_iterations)
 SALT_BYTES = 16
+PASSWORD_LENGTH = 40  # letters and digits: 238 bits
 
 _VERIFIER = re.compile(
     r"SCRAM-SHA-256\$(?P<iterations>[0-9]+):(?P<salt>[A-Za-z0-9+/=]+)"
@@ -52,6 +57,36 @@ def verifies(password: str, verifier: str | None) -> bool:
         return False
     salt = base64.b64decode(match["salt"])
     return hmac.compare_digest(scram_verifier(password, salt, int(match["iterations"])), verifier)
+
+
+def new_password(length: int = PASSWORD_LENGTH) -> str:
+    """A random password of letters and digits, which no URL, shell or configuration file has to quote."""
+    return "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(length))
+
+
+def connection_url(
+    user: str, password: str, host: str, port: int, database: str, parameters: Mapping[str, str] | None = None
+) -> str:
+    """A connection URL with every part percent-encoded (PostgreSQL manual, 34.1.1.2; RFC 3986).
+
+    :param host: a name or an address, IPv6 without brackets.
+    :param parameters: for example ``{"sslmode": "verify-full"}``, in the order given.
+    """
+    place = f"[{host}]" if ":" in host else quote(host, safe="")
+    query = f"?{urlencode(parameters, quote_via=quote, safe='')}" if parameters else ""
+    login = f"{quote(user, safe='')}:{quote(password, safe='')}"
+    return f"postgresql://{login}@{place}:{port}/{quote(database, safe='')}{query}"
+
+
+def url_login(url: str) -> tuple[str, str] | None:
+    """User and password of a connection URL; None when it is none or names no user or password."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return None
+    if parts.scheme not in ("postgresql", "postgres") or not parts.username or not parts.password:
+        return None
+    return unquote(parts.username), unquote(parts.password)
 
 
 def _b64(value: bytes) -> str:

@@ -12,11 +12,15 @@ import hmac
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from psycopg2.extensions import parse_dsn
 
 from ansible_collections.dbops.postgres.plugins.module_utils._secrets import (
     _prepared,
+    connection_url,
     is_verifier,
+    new_password,
     scram_verifier,
+    url_login,
     verifies,
 )
 
@@ -64,3 +68,36 @@ def test_salts_differ() -> None:
 )
 def test_saslprep(password: str, prepared: bytes) -> None:
     assert _prepared(password) == prepared
+
+
+TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=12)
+
+
+@given(user=TEXT, password=TEXT, database=TEXT, option=TEXT)
+def test_libpq_reads_from_a_url_what_went_into_it(user: str, password: str, database: str, option: str) -> None:
+    url = connection_url(user, password, "db.example.test", 6432, database, {"application_name": option})
+    assert parse_dsn(url) == {
+        "user": user,
+        "password": password,
+        "host": "db.example.test",
+        "port": "6432",
+        "dbname": database,
+        "application_name": option,
+    }
+    assert url_login(url) == (user, password)
+
+
+def test_an_ipv6_address_stands_in_brackets() -> None:
+    assert parse_dsn(connection_url("a", "b", "2001:db8::1", 5432, "d"))["host"] == "2001:db8::1"
+
+
+@pytest.mark.parametrize(
+    "text", ["", "secret", "https://a:b@c/", "postgresql://a@c/d", "postgresql://:b@c/d", "postgresql://[x/"]
+)
+def test_what_names_no_login_is_no_url_with_one(text: str) -> None:
+    assert url_login(text) is None
+
+
+def test_new_passwords_are_long_and_differ() -> None:
+    assert len({new_password() for _ in range(100)}) == 100
+    assert all(len(new_password()) == 40 and new_password().isalnum() for _ in range(10))

@@ -215,7 +215,7 @@ def main() -> None:
         host = observe.observe(items)
         todo = plan.plan(items, host)
         if todo.changed and not module.check_mode:
-            apply.apply(todo, module.params["with_key"], module.atomic_move)
+            apply.apply(todo, module.params["with_key"])
     except DbopsError as error:
         module.fail_json(msg=str(error))
     ways = [(item, spec.delivery(item, host.systemd)) for item in items if item.present]

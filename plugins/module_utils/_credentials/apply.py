@@ -9,7 +9,6 @@ import contextlib
 import grp
 import os
 import pwd
-from typing import Callable
 
 from ansible_collections.dbops.postgres.plugins.module_utils._credentials import spec
 from ansible_collections.dbops.postgres.plugins.module_utils._credentials.observe import run, unseal
@@ -25,27 +24,24 @@ from ansible_collections.dbops.postgres.plugins.module_utils._secrets import new
 # Directories that this collection makes, the outermost first. Owners of files have to get through the last one.
 _DIRECTORIES = {spec.SEALED_DIRECTORY: 0o700, os.path.dirname(spec.PLAIN_DIRECTORY): 0o755, spec.PLAIN_DIRECTORY: 0o711}
 
-Replace = Callable[[str, str], None]
 
-
-def apply(todo: CredentialPlan, with_key: str, replace: Replace) -> None:
+def apply(todo: CredentialPlan, with_key: str) -> None:
     """Do what the plan says.
 
     :param with_key: with which key systemd-creds seals (systemd-creds(1), ``--with-key=``).
-    :param replace: puts a new file in the place of another atomically, as AnsibleModule.atomic_move does.
     :raises DbopsError: what could not be done, and what had been done before.
     """
     contents = [(write, _content(write, with_key)) for write in todo.writes]
     done: list[str] = []
     try:
         for write, content in contents:
-            _write(write.how.path, content, write.how.mode, write.owner, write.group, replace)
+            _write(write.how.path, content, write.how.mode, write.owner, write.group)
             done.append(str(write))
         for item in todo.others:
             if isinstance(item, Attributes):
                 _attributes(item.path, item.mode, item.owner, item.group)
             elif isinstance(item, DropIn):
-                _write(item.path, item.text.encode("utf-8"), 0o644, "root", "root", replace)
+                _write(item.path, item.text.encode("utf-8"), 0o644, "root", "root")
             else:
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(item.path)
@@ -77,7 +73,7 @@ def _content(write: Write, with_key: str) -> bytes:
     return blob
 
 
-def _write(path: str, content: bytes, mode: int, owner: str, group: str, replace: Replace) -> None:
+def _write(path: str, content: bytes, mode: int, owner: str, group: str) -> None:
     directory = os.path.dirname(path)
     for made, made_mode in _DIRECTORIES.items():
         if directory == made or directory.startswith(made + "/"):
@@ -85,8 +81,6 @@ def _write(path: str, content: bytes, mode: int, owner: str, group: str, replace
             os.chmod(made, made_mode)
     if directory.startswith(spec.UNIT_DIRECTORY):
         os.makedirs(directory, 0o755, exist_ok=True)
-    if os.path.exists(path):
-        _attributes(path, mode, owner, group)  # atomic_move gives the new file those of the old one
     new = os.path.join(directory, f".{os.path.basename(path)}.new")
     with contextlib.suppress(FileNotFoundError):
         os.unlink(new)  # of a run that was killed
@@ -97,7 +91,8 @@ def _write(path: str, content: bytes, mode: int, owner: str, group: str, replace
             file.flush()
             os.fsync(file.fileno())
         _attributes(new, mode, owner, group)
-        replace(new, path)
+        # Not AnsibleModule.atomic_move: that gives a new file the mode of the umask, so everybody could read it.
+        os.replace(new, path)
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(new)

@@ -14,6 +14,8 @@ from ansible_collections.dbops.postgres.plugins.module_utils import _secrets
 from ansible_collections.dbops.postgres.plugins.module_utils._credentials import source
 from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError
 
+DAY = 86400
+
 
 def secret_items(items: Sequence[Mapping[str, Any]], max_age_days: int = 90) -> list[dict[str, Any]]:
     """The declared secrets, checked, with defaults filled in."""
@@ -26,6 +28,49 @@ def secret_items(items: Sequence[Mapping[str, Any]], max_age_days: int = 90) -> 
 def secret_deliveries(items: Sequence[Mapping[str, Any]], max_age_days: int = 90) -> list[dict[str, Any]]:
     """What is delivered where, of the declared secrets."""
     return source.deliveries(secret_items(items, max_age_days))
+
+
+def delivered_secrets(results: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """What the deliveries of a loop came to, without their secrets: fit for the items of another loop."""
+    return [
+        {
+            "host": done["secrets_delivery"]["host"],
+            "evidence": {
+                "secret": done["secrets_delivery"]["item"]["name"],
+                "max_age_days": done["secrets_delivery"]["item"]["max_age_days"],
+                "path": stored["path"],
+                "sealed": stored["sealed"],
+                "since": stored["since"],
+            },
+            "credential": stored["name"],
+        }
+        for done in results
+        for stored in done["credentials"]
+    ]
+
+
+def stale_consumers(results: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The consumers that run with what was there before the deliveries of a loop, and that want to be told."""
+    return [
+        {key: consumer[key] for key in ("unit", "host", "apply")}
+        for done in results
+        for consumer in done["secrets_delivery"]["item"]["consumers"]
+        if consumer["unit"] in done["active_units"]
+        and consumer["host"] == done["secrets_delivery"]["host"]
+        and consumer["path"] == done["secrets_delivery"]["credential"].get("path", "")
+        and consumer["apply"] != "none"
+    ]
+
+
+def secret_ages(evidence: Sequence[Mapping[str, Any]], now: float) -> list[str]:
+    """A line for each secret: its age in days, and whether that is within its policy."""
+    lines = []
+    for item in evidence:
+        days = int(now - item["since"]) // DAY
+        verdict = "ok" if days <= item["max_age_days"] else "too old"
+        what = f"login {item['active']}" if "active" in item else item["path"]
+        lines.append(f"{item['secret']} ({what}): {days} of {item['max_age_days']} days, {verdict}")
+    return lines
 
 
 def connection_url(password: str, url: Mapping[str, Any]) -> str:
@@ -42,6 +87,9 @@ class FilterModule:
         """By name."""
         return {
             "connection_url": connection_url,
+            "delivered_secrets": delivered_secrets,
             "secret_deliveries": secret_deliveries,
+            "secret_ages": secret_ages,
             "secret_items": secret_items,
+            "stale_consumers": stale_consumers,
         }

@@ -34,6 +34,12 @@ options:
     type: str
     choices: [error, empty]
     default: error
+  whole:
+    description:
+      - Return all fields of the path as a dictionary, for a source of type C(hashi_vault). A missing path has none.
+      - What writes one field needs the others, since Vault replaces a secret as a whole.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
@@ -73,9 +79,11 @@ DOPPLER_URL = "https://api.doppler.com"
 class LookupModule(LookupBase):
     """The lookup."""
 
-    def run(self, terms: list[Mapping[str, Any]], variables: Any = None, **kwargs: Any) -> list[str]:
+    def run(self, terms: list[Mapping[str, Any]], variables: Any = None, **kwargs: Any) -> list[Any]:
         """The secret of each source in ``terms``."""
         self.set_options(var_options=variables, direct=kwargs)
+        if self.get_option("whole"):
+            return [self._fields(term, variables) for term in terms]
         return [self._secret(term, variables) for term in terms]
 
     def _secret(self, source: Mapping[str, Any], variables: Any) -> str:
@@ -115,15 +123,18 @@ class LookupModule(LookupBase):
         return text.decode().rstrip("\n")
 
     def _hashi_vault(self, source: Mapping[str, Any], variables: Any) -> str | None:
+        value = self._fields(source, variables).get(source["field"])
+        return None if value is None else str(value)
+
+    def _fields(self, source: Mapping[str, Any], variables: Any) -> dict[str, Any]:
         options = {"engine_mount_point": source.get("mount", "secret"), **source.get("options", {})}
         try:
             (found,) = self._other("community.hashi_vault.vault_kv2_get", source["path"], variables, **options)
         except AnsibleError as error:
             if "Invalid or missing path" in str(error):
-                return None
+                return {}
             raise
-        value = found["secret"].get(source["field"])
-        return None if value is None else str(value)
+        return dict(found["secret"])
 
     def _aws_secretsmanager(self, source: Mapping[str, Any], variables: Any) -> str | None:
         options = {"on_missing": "skip", **source.get("options", {})}

@@ -242,6 +242,7 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
                     "Look at the consumer's log, then run again: the rotation is carried on.",
                     "Both logins are open; what was published and delivered remains.",
                 )
+            result["time"] = logins.server_time(connection)
         elif params["state"] == "switched":
             if not works:
                 raise DbopsError(f"Secret {name!r}: the published login {published!r} is not accepted by the server")

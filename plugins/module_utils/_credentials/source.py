@@ -152,10 +152,10 @@ def deliveries(items: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         for consumer in item["consumers"]:
             if consumer["path"]:
                 file = {key: consumer[key] for key in ("path", "owner", "group")}
+                units = [consumer["unit"]] if consumer["unit"] else []
                 name = f"{item['name']}.{consumer['path'].strip('/').replace('/', '.')}"[:128]
-                found.append(
-                    {"item": item, "host": consumer["host"], "credential": {"name": name, "delivery": "file", **file}}
-                )
+                file = {"name": name, "delivery": "file", "units": units, **file}
+                found.append({"item": item, "host": consumer["host"], "credential": file})
     return found
 
 

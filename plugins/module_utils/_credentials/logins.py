@@ -36,7 +36,7 @@ _SESSION = """
 SELECT count(*) FROM pg_catalog.pg_stat_activity
  WHERE usename = %s AND backend_start > pg_catalog.to_timestamp(%s) AND application_name <> 'dbops.postgres'
 """
-# The statement that carries a verifier stays out of the log and out of pg_stat_statements. pgaudit records it, redacted.
+# A statement that carries a verifier stays out of the log and out of pg_stat_statements. pgaudit records it, redacted.
 _QUIET = {
     "log_statement": "none",
     "log_min_duration_statement": "-1",
@@ -128,7 +128,7 @@ def steps_to_close(login: str) -> list[Step]:
 
 
 def apply(connection: extensions.connection, steps: list[Step]) -> None:
-    """Execute the steps in one transaction; verifiers stay out of the logs where the connected role may ask for that."""
+    """Execute the steps in one transaction. Verifiers stay out of the logs where the connected role may ask for that."""
     quiet = _postgres.capabilities(connection).superuser and any(
         isinstance(argument, Secret) for step in steps for argument in step.sql.args
     )

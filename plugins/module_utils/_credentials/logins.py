@@ -128,7 +128,7 @@ def steps_to_close(login: str) -> list[Step]:
 
 
 def apply(connection: extensions.connection, steps: list[Step]) -> None:
-    """Execute the steps in one transaction. Verifiers stay out of the logs where the connected role may ask for that."""
+    """Execute the steps in one transaction. Verifiers stay out of the logs where the connected role may ask that."""
     quiet = _postgres.capabilities(connection).superuser and any(
         isinstance(argument, Secret) for step in steps for argument in step.sql.args
     )

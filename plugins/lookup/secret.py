@@ -19,15 +19,15 @@ options:
   _terms:
     description:
       - Sources, each a dictionary with C(type) and what that type needs.
-      - C({type: value, value}) is a variable, which should come from Ansible Vault.
-      - C({type: file, path}) is a file on the controller, encrypted with Ansible Vault or not.
-      - C({type: vault_file, path, vault_password}) is a file on the controller that the role encrypts with Ansible
-        Vault.
-      - C({type: hashi_vault, path, field, mount, options}) is a field of a secret of the KV 2 engine of HashiCorp
-        Vault or OpenBao; C(options) are those of the lookup P(community.hashi_vault.vault_kv2_get#lookup).
-      - C({type: aws_secretsmanager, secret, options}) is a string in AWS Secrets Manager; C(options) are those of the
-        lookup P(amazon.aws.secretsmanager_secret#lookup).
-      - C({type: doppler, project, config, secret, token, url}) is a secret in Doppler.
+      - Type C(value) has C(value), a variable, which should come from Ansible Vault.
+      - Type C(file) has C(path), a file on the controller, encrypted with Ansible Vault or not.
+      - Type C(vault_file) has C(path), a file on the controller that the role encrypts with Ansible Vault, its
+        C(vault_password) and, if need be, its C(vault_id).
+      - Type C(hashi_vault) has C(path) and C(field) of a secret of the KV 2 engine of HashiCorp Vault or OpenBao, and,
+        if need be, its C(mount) and C(options) of the lookup P(community.hashi_vault.vault_kv2_get#lookup).
+      - Type C(aws_secretsmanager) has C(secret), the name of a string in AWS Secrets Manager, and, if need be,
+        C(options) of the lookup P(amazon.aws.secretsmanager_secret#lookup).
+      - Type C(doppler) has C(project), C(config) and C(secret) in Doppler, and a C(token) that can read it.
     required: true
   missing:
     description: What to do when the source has no such secret. V(empty) returns an empty string.

@@ -67,7 +67,7 @@ options:
         type: str
         required: true
       parameters:
-        description: Further parameters of libpq, for example V({sslmode: verify-full}).
+        description: Further parameters of libpq, for example C(sslmode).
         type: dict
         default: {}
   due_days:

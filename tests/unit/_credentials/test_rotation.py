@@ -113,7 +113,7 @@ class World:
     def rotate(self, policy: Policy, steps: int) -> None:
         """One run that is killed after so many steps."""
         move = next_move(self.look(), policy)
-        todo = []
+        todo: list[tuple[str, tuple[str, int] | None]] = []
         if move.kind == "prepare":
             self.last += 1
             new = (move.login, self.last)

@@ -49,13 +49,16 @@ def delivered_secrets(results: Sequence[Mapping[str, Any]]) -> list[dict[str, An
     ]
 
 
-def stale_consumers(results: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The consumers that run with what was there before the deliveries of a loop, and that want to be told."""
+def stale_consumers(results: Sequence[Mapping[str, Any]], all: bool = False) -> list[dict[str, Any]]:
+    """The consumers that run with what was there before the deliveries of a loop, and that want to be told.
+
+    :param all: all that run, whether their files changed or not.
+    """
     return [
-        {key: consumer[key] for key in ("unit", "host", "apply")}
+        {key: consumer[key] for key in ("unit", "host", "apply", "prove")}
         for done in results
         for consumer in done["secrets_delivery"]["item"]["consumers"]
-        if consumer["unit"] in done["active_units"]
+        if consumer["unit"] in done["running_units" if all else "active_units"]
         and consumer["host"] == done["secrets_delivery"]["host"]
         and consumer["path"] == done["secrets_delivery"]["credential"].get("path", "")
         and consumer["apply"] != "none"

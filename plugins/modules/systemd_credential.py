@@ -171,6 +171,12 @@ active_units:
   type: list
   elements: str
   sample: [payments.service]
+running_units:
+  description: Units that load any of the declared credentials and run.
+  returned: always
+  type: list
+  elements: str
+  sample: [payments.service]
 capabilities:
   description: What this host can do.
   returned: always
@@ -239,6 +245,7 @@ def main() -> None:
         ],
         units=list(todo.units),
         active_units=[unit for unit in todo.units if unit in host.active],
+        running_units=list(host.active),
         capabilities={"systemd": host.systemd, "sealed": (host.systemd or 0) >= spec.SEALED_SINCE},
     )
 

@@ -55,7 +55,6 @@ STEPS = (
     "Say what follows",
     "Write it to a file of Ansible Vault",
     "Deliver it",
-    "Write since when",
     "Restart {unit0}",
     "Prove that {unit0} connects",
     "Restart {unit1}",

@@ -22,7 +22,13 @@ CONTROLS: tuple[Control, ...] = (
     *_group(
         "Security",
         ("S-1", "Encryption at rest", _C, "Data and WAL lie on an encrypted volume whose key can be rotated.", ""),
-        ("S-2", "Secrets management", _C, "No credential in a repository, file, argument, log or output.", ""),
+        (
+            "S-2",
+            "Secrets management",
+            _C,
+            "No credential in a repository, file, argument, log or output.",
+            "repositories and the output of other tools, which gitleaks and no_log guard",
+        ),
         (
             "S-3",
             "Audit log",

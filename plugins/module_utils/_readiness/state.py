@@ -275,6 +275,36 @@ class Host:
 
 
 @dataclass(frozen=True)
+class Age:
+    """Since how many days a secret is the same; -1: its evidence cannot be read."""
+
+    secret: str
+    days: int
+    max_age_days: int
+
+
+@dataclass(frozen=True)
+class Leaks:
+    """Places on the host where a credential lies in clear. Only where, never what."""
+
+    units: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    pgpass: tuple[str, ...] = ()
+    logs: tuple[str, ...] = ()
+    ages: tuple[Age, ...] = ()
+
+
+@dataclass(frozen=True)
+class StoredLeaks:
+    """Weak or visible credentials in the server: names of roles, and the number of statements with a password."""
+
+    guessed: tuple[str, ...]
+    md5: tuple[str, ...]
+    statements: Seen[int]
+    unchecked: int = 0
+
+
+@dataclass(frozen=True)
 class Server:
     """What was seen through SQL, of the whole cluster."""
 
@@ -300,6 +330,8 @@ class Observed:
     host: Seen[Host]
     certificate: Seen[Certificate]
     weak_ciphers: Seen[tuple[str, ...]]
+    leaks: Seen[Leaks]
+    stored_leaks: Seen[StoredLeaks]
 
 
 @dataclass(frozen=True)

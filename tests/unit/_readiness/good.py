@@ -191,7 +191,9 @@ def good() -> Observed:
         fips=True,
         firewall=True,
     )
-    return Observed(server, host, Certificate(True, "TLSv1.3", "TLS_AES_256_GCM_SHA384", "", "2027-01-01", 200), ())
+    leaks = state.Leaks(ages=(state.Age("payments_url", 12, 90),))
+    certificate = Certificate(True, "TLSv1.3", "TLS_AES_256_GCM_SHA384", "", "2027-01-01", 200)
+    return Observed(server, host, certificate, (), leaks, state.StoredLeaks((), (), 0))
 
 
 def set_to(**settings: str) -> Observed:
@@ -218,6 +220,16 @@ def on_host(**changes: Any) -> Observed:
     seen = good()
     assert isinstance(seen.host, Host)
     return replace(seen, host=replace(seen.host, **changes))
+
+
+def leaking(**changes: Any) -> Observed:
+    """With credentials in clear on the host."""
+    return replace(good(), leaks=state.Leaks(**changes))
+
+
+def storing(**changes: Any) -> Observed:
+    """With weak or visible credentials in the server."""
+    return replace(good(), stored_leaks=state.StoredLeaks(**{"guessed": (), "md5": (), "statements": 0, **changes}))
 
 
 def on_file(name: str, **changes: Any) -> Observed:

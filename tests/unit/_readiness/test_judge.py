@@ -42,11 +42,13 @@ from tests.unit._readiness.good import (
     WRITERS,
     good,
     in_database,
+    leaking,
     on_file,
     on_host,
     on_server,
     rule,
     set_to,
+    storing,
     with_connection,
     with_role,
     with_rule,
@@ -71,7 +73,7 @@ def test_a_good_server_has_no_failure_and_no_error() -> None:
 
 def test_only_what_has_no_probe_yet_is_untested_on_a_good_server() -> None:
     untested = {(f.control, f.subject) for f in judge(good()) if f.status is Status.NOT_TESTED}
-    assert untested == {("S-3", "not looked at yet"), ("T-3", "not looked at yet")}
+    assert untested == {(control, "not looked at yet") for control in ("S-2", "S-3", "T-3")}
 
 
 def _grants(*grants: ObjectGrants) -> Observed:
@@ -82,6 +84,17 @@ _PUBLIC_SCHEMA = Schema("public", OWNER, (Grant("", "USAGE"),))
 
 # control, subject, a server that is bad in that one way
 BAD: list[tuple[str, str, Observed]] = [
+    ("S-2", "process arguments", on_host(processes_with_password_argument=("psql (pid 7)",))),
+    ("S-2", "process arguments", on_host(processes_with_pgpassword=("app (pid 7)",))),
+    ("S-2", "environments of units", leaking(units=("Environment= of app.service",))),
+    ("S-2", "readable files", leaking(files=("/etc/app.env",))),
+    ("S-2", ".pgpass", leaking(pgpass=("/home/a/.pgpass",))),
+    ("S-2", "server log", leaking(logs=("/var/log/postgresql/x.log",))),
+    ("S-2", "pg_stat_statements", storing(statements=2)),
+    ("S-2", "well-known passwords", storing(guessed=("app",))),
+    ("S-2", "md5 verifiers", storing(md5=("old",))),
+    ("S-2", "age of secrets", leaking(ages=(state.Age("url", 91, 90), state.Age("b", 1, 90)))),
+    ("S-2", "age of secrets", leaking(ages=(state.Age("/x.json", -1, 0),))),
     ("S-3", "pgaudit", set_to(shared_preload_libraries="pg_stat_statements")),
     ("S-3", "pgaudit", set_to(pgaudit__log="write")),
     ("S-3", "pgaudit", set_to(pgaudit__log="none")),
@@ -402,7 +415,7 @@ def test_a_rejecting_rule_before_a_wide_one_keeps_superusers_out() -> None:
 @pytest.mark.parametrize("status", [Status.ERROR, Status.NOT_TESTED])
 def test_what_was_not_seen_is_never_a_pass(status: Status) -> None:
     unseen = Unseen(status, "out of sight")
-    findings = judge(Observed(unseen, unseen, unseen, unseen))
+    findings = judge(Observed(unseen, unseen, unseen, unseen, unseen, unseen))
     assert {f.status for f in findings} <= {status, Status.NOT_TESTED, Status.NOT_APPLICABLE}
     said = {f.evidence for f in findings if f.subject != "manual recommendations"}
     assert {text for text in said if not text.startswith("no probe yet")} == {"out of sight"}

@@ -16,7 +16,8 @@ from ansible_collections.dbops.postgres.plugins.module_utils._readiness.judge im
     logs,
     network,
     register,
+    secrets,
     tuning,
 )
 
-MODULES = (network, access, register, hardening, environment, tuning, logs)
+MODULES = (network, access, register, hardening, environment, tuning, logs, secrets)

@@ -76,7 +76,7 @@ from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsE
 DOPPLER_URL = "https://api.doppler.com"
 
 
-class LookupModule(LookupBase):
+class LookupModule(LookupBase):  # type: ignore[misc] # ansible-core is not looked into
     """The lookup."""
 
     def run(self, terms: list[Mapping[str, Any]], variables: Any = None, **kwargs: Any) -> list[Any]:

@@ -9,6 +9,7 @@ with large home directories answers in seconds: see ``_MOST_FILES`` and ``_MOST_
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import hashlib
 import json
@@ -83,7 +84,7 @@ def observe(settings: Mapping[str, Setting], now: float) -> Seen[Leaks]:
             units=tuple(_units()),
             files=tuple(_files(["/etc", *homes])),
             pgpass=tuple(path for home in homes for path in [os.path.join(home, ".pgpass")] if _open_to_others(path)),
-            logs=tuple(path for path in _logs(settings) if _says_password(path)),
+            logs=_leaking_logs(settings),
             ages=tuple(_ages(now)),
         )
     except OSError as error:
@@ -240,16 +241,24 @@ def _own_group(user: int, group: int) -> bool:
         return False
 
 
+def _leaking_logs(settings: Mapping[str, Setting]) -> Seen[tuple[str, ...]]:
+    paths = _logs(settings)
+    if not paths:
+        return Unseen(Status.NOT_TESTED, "No log file of the server was found; its journal is not searched.")
+    return tuple(path for path in paths if _says_password(path))
+
+
 def _logs(settings: Mapping[str, Setting]) -> list[str]:
-    """The newest log files of the server: of its collector, and what its standard error goes to."""
+    """The newest log files of the server: of its collector, what its standard error goes to, Debian's."""
     directory = value(settings, "data_directory")
     found: list[str] = []
     if value(settings, "log_directory"):
         found += glob.glob(os.path.join(directory, value(settings, "log_directory"), "*"))
     pid = _read(os.path.join(directory, "postmaster.pid")).split(b"\n")[0].decode("ascii", "replace").strip()
-    target = os.path.realpath(f"/proc/{pid}/fd/2") if pid.isdigit() else ""
-    if os.path.isfile(target):
-        found += glob.glob(f"{target}*")
+    with contextlib.suppress(OSError):  # a container may not look at another user's descriptors
+        found += glob.glob(f"{os.readlink(f'/proc/{pid}/fd/2')}*")
+    cluster = "-".join(value(settings, "config_file").split("/")[-3:-1])  # /etc/postgresql/17/main/postgresql.conf
+    found += glob.glob(f"/var/log/postgresql/postgresql-{cluster}.log*")
     files = {path for path in found if os.path.isfile(path) and not path.endswith((".gz", ".zst"))}
     return sorted(sorted(files, key=os.path.getmtime, reverse=True)[:_LOG_FILES])
 

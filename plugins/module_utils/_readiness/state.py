@@ -290,7 +290,7 @@ class Leaks:
     units: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
     pgpass: tuple[str, ...] = ()
-    logs: tuple[str, ...] = ()
+    logs: Seen[tuple[str, ...]] = ()
     ages: tuple[Age, ...] = ()
 
 

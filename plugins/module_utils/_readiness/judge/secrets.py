@@ -67,7 +67,7 @@ def pgpass_is_private(seen: Observed, want: Thresholds) -> Iterator[Outcome]:
 @probe("S-2", "server log")
 def no_password_in_logs(seen: Observed, want: Thresholds) -> Iterator[Outcome]:
     yield from none_of(
-        look(seen.leaks).logs,
+        look(look(seen.leaks).logs),
         "server log",
         "no password in the newest log files",
         "log files that hold a password",

@@ -31,7 +31,7 @@ psql: ## be a service of the demo: make psql AS=payments_prod_app
 shell: ## be root on the demo's host
 	@.cache/venv/bin/python -m tests.throwaway ssh demo db1
 
-lint: venv ## ruff, mypy, ansible-lint, yamllint, changelog
+lint: venv hosts ## ruff, mypy, ansible-lint, yamllint, changelog, gitleaks
 	@$(RUN) lint
 
 sanity: venv ## ansible-test sanity

@@ -43,6 +43,7 @@ LINTERS = {
     "ansible-lint": ["ansible-lint"],
     "yamllint": ["yamllint", "--strict", "."],
     "changelog": ["antsibull-changelog", "lint"],
+    "gitleaks": [sys.executable, "-m", "tests.scan"],
 }
 
 # Not run by ansible-test sanity:

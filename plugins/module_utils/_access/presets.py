@@ -11,7 +11,7 @@ from typing import Any
 
 from ansible_collections.dbops.postgres.plugins.module_utils._access.spec import Problems, nearest
 
-_SERVICE_KEYS = ("name", "database", "environments", "schemas", "delete", "readonly", "connection_limits")
+_SERVICE_KEYS = ("name", "database", "environments", "schemas", "delete", "readonly", "connection_limits", "rotating")
 _READER_KEYS = ("role", "except")
 _LIMITS = {"app": 20, "migrator": 4, "ro": 5}
 _LISTS = (
@@ -129,7 +129,11 @@ def _roles(
     made: list[dict[str, Any]] = [{"name": f"{prefix}_owner", "login": False}]
     for kind, own in (("migrator", settings.migrator), ("app", settings.app), ("ro", settings.ro)):
         name = f"{prefix}_{kind}"
-        if name in passwords:
+        if kind == "app" and service.get("rotating"):
+            if name in passwords:
+                problems.add(f"access_passwords has a password for {name!r}, whose logins rotate: leave it out")
+            made += _rotating(name, limits[kind], own)
+        elif name in passwords:
             made.append(
                 {
                     "name": name,
@@ -144,9 +148,20 @@ def _roles(
         else:
             problems.add(f"access_passwords has no password for {name!r}{nearest(name, passwords)}")
     for role in made:
-        # A role of a service is nobody's member and has no attribute beyond these.
-        role.update(member_of=[], createdb=False, createrole=False, replication=False, bypassrls=False)
+        # A role of a service is nobody else's member and has no attribute beyond these.
+        role.update(
+            member_of=role.get("member_of", []), createdb=False, createrole=False, replication=False, bypassrls=False
+        )
     return made
+
+
+def _rotating(name: str, limit: int, settings: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """A role that has the rights, and two logins that take turns. Which of them may log in is left to the rotation."""
+    logins = [
+        {"name": f"{name}_{turn}", "member_of": [name], "connection_limit": limit, "settings": dict(settings)}
+        for turn in ("a", "b")
+    ]
+    return [{"name": name, "login": False}, *logins]
 
 
 def _database(service: Mapping[str, Any], prefix: str, readers: Sequence[_Reader]) -> dict[str, Any]:

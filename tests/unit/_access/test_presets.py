@@ -50,6 +50,20 @@ def test_the_reader_logs_in_with_a_password_only() -> None:
     assert [role["login"] for role in found["roles"] if role["name"] == "pay_prod_ro"] == [True]
 
 
+def test_logins_that_take_turns_are_members_of_the_role_that_has_the_rights() -> None:
+    found = expanded({**PAY, "rotating": True}, passwords={"pay_prod_migrator": "secret-2"})
+    roles = {role["name"]: role for role in found["roles"]}
+    assert roles["pay_prod_app"]["login"] is False
+    for name in ("pay_prod_app_a", "pay_prod_app_b"):
+        assert roles[name]["member_of"] == ["pay_prod_app"]
+        assert roles[name]["connection_limit"] == 20
+        assert not {"login", "password"} & set(roles[name])  # the rotation's
+    usual = expanded(PAY)["databases"]
+    assert found["databases"] == usual
+    with pytest.raises(DbopsError, match="whose logins rotate"):
+        expanded({**PAY, "rotating": True})
+
+
 def test_readers_span_services_and_may_have_exceptions() -> None:
     found = expanded(
         {**PAY, "readonly": [{"role": "ana", "except": ["cards"]}, "bob"]}, roles=[{"name": "ana"}, {"name": "bob"}]

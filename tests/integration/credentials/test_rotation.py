@@ -51,11 +51,11 @@ SELECT n FROM public.t WHERE id = :id;
 """
 
 STEPS = (
-    "Give the idle login",
+    "give a new password to the idle login",
     "Write it to a file of Ansible Vault",
     "Deliver it",
     "Restart {unit0}",
-    "Prove that {unit1} connects",
+    "Prove the connection of {unit1}",
     "Record that the consumers use it",
     "Close the other login",
 )

@@ -61,7 +61,7 @@ def verifies(password: str, verifier: str | None) -> bool:
 
 def new_password(length: int = PASSWORD_LENGTH) -> str:
     """A random password of letters and digits, which no URL, shell or configuration file has to quote."""
-    return "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(length))
+    return "".join(secrets.choice(string.ascii_letters + string.digits) for _index in range(length))
 
 
 def connection_url(

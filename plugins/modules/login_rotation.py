@@ -2,16 +2,13 @@
 # Copyright (c) 2026 the dbops.postgres authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Let the two logins of a service take turns."""
-
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: login_rotation
 short_description: Replace the password of a service without a failed query
 version_added: 0.1.0
-author:
-  - the dbops.postgres authors (@dbops)
+author: the dbops.postgres authors (@dbops)
 description:
   - A service has two logins, C(<role>_a) and C(<role>_b), members of the role that has its rights. One is in use. The
     other gets a new password, its connection URL is published and delivered, and when the consumers were seen to use
@@ -94,21 +91,23 @@ options:
     description: For O(state=proven), how many seconds to wait for the connection.
     type: int
     default: 60
+extends_documentation_fragment:
+  - dbops.postgres.attributes
+  - dbops.postgres.attributes.action_group
+  - dbops.postgres.login
 attributes:
   check_mode:
     support: full
-    description: Says what would be done. The connection URL that it returns then holds no password.
+    details:
+      - Says what would be done. The connection URL that it returns then holds no password.
   diff_mode:
     support: none
-    description: A diff of logins would say less than RV(why).
+    details:
+      - A diff of logins would say less than RV(why).
   idempotent:
     support: full
-    description: A second run changes nothing until the next rotation is due.
-  platform:
-    platforms: posix
-    support: full
-extends_documentation_fragment:
-  - dbops.postgres.login
+    details:
+      - Until the next rotation is due.
 """
 
 EXAMPLES = r"""

@@ -2,16 +2,13 @@
 # Copyright (c) 2026 the dbops.postgres authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Seal credentials for the systemd units that consume them."""
-
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: systemd_credential
 short_description: Deliver secrets to systemd services as sealed credentials
 version_added: 0.1.0
-author:
-  - the dbops.postgres authors (@dbops)
+author: the dbops.postgres authors (@dbops)
 description:
   - Seals secrets to this host with C(systemd-creds) and gives them to the units that consume them, as
     C(LoadCredentialEncrypted=) in a drop-in. The service finds each in C($CREDENTIALS_DIRECTORY), readable by
@@ -82,20 +79,21 @@ options:
     type: str
     choices: [auto, host, tpm2, host+tpm2]
     default: auto
+extends_documentation_fragment:
+  - dbops.postgres.attributes
+  - dbops.postgres.attributes.action_group
 attributes:
   check_mode:
     support: full
-    description: Returns the same as the real run and changes nothing.
   diff_mode:
     support: full
-    description: Shows files, modes, owners and units, and that a value is new, never a value.
+    details:
+      - Shows files, modes, owners and units, and that a value is new, never a value.
   idempotent:
     support: full
-    description: A second run changes nothing.
   platform:
-    platforms: posix
-    support: full
-    description: Linux. Without systemd 250 or later, files take the place of sealed credentials.
+    details:
+      - Linux. Without systemd 250 or later, files take the place of sealed credentials.
 seealso:
   - name: Credentials in systemd
     description: What they protect, and how a service reads them.

@@ -99,5 +99,5 @@ def test_what_names_no_login_is_no_url_with_one(text: str) -> None:
 
 
 def test_new_passwords_are_long_and_differ() -> None:
-    assert len({new_password() for _ in range(100)}) == 100
-    assert all(len(new_password()) == 40 and new_password().isalnum() for _ in range(10))
+    assert len({new_password() for _index in range(100)}) == 100
+    assert all(len(new_password()) == 40 and new_password().isalnum() for _index in range(10))

@@ -136,7 +136,7 @@ class Service:
         )
         assert not failed, text[-3000:]
         done = sum(map(int, re.findall(r"actually processed: (\d+)", text)))
-        return done, len(runs), {user for user, _ in runs}
+        return done, len(runs), {user for user, _status in runs}
 
 
 @pytest.fixture

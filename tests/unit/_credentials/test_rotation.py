@@ -153,7 +153,7 @@ def test_no_consumer_is_ever_locked_out_however_often_runs_are_killed(history: l
     for steps, force, pause in history:
         world.rotate(replace(DUE, force=force), steps)
         world.now += pause
-    for _ in range(2):
+    for _settling in range(2):
         world.rotate(DUE, 99)
         world.now += 3600
     world.rotate(ON_REQUEST, 99)

@@ -138,6 +138,13 @@ class Service:
         done = sum(map(int, re.findall(r"actually processed: (\d+)", text)))
         return done, len(runs), {user for user, _status in runs}
 
+    def wait_for_load(self) -> None:
+        """Until each consumer has made a run."""
+        end = time.monotonic() + 60
+        while not all("user=" in self.host.run("cat", f"/var/log/{unit}.log") for unit in self.units):
+            assert time.monotonic() < end
+            time.sleep(0.2)
+
 
 @pytest.fixture
 def service(pg_database: Database, host: Host, tmp_path: Path) -> Generator[Service, None, None]:
@@ -218,6 +225,7 @@ def test_a_rotation_that_is_killed_is_carried_on_and_no_query_fails(service: Ser
 def test_what_is_not_proven_is_not_recorded_and_leaves_the_old_login_open(service: Service) -> None:
     service.rotate()
     service.host.run("systemctl", "start", *service.units)
+    service.wait_for_load()  # else it is the program below that starts now
     service.host.run("sh", "-c", "printf '#!/bin/sh\nexec sleep infinity\n' >/usr/local/bin/pgload")  # never connects
     with pytest.raises(AssertionError) as caught:
         service.rotate(now=True, timeout=2)

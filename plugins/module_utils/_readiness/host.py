@@ -19,6 +19,7 @@ import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 
 from ansible_collections.dbops.postgres.plugins.module_utils._findings import Status
+from ansible_collections.dbops.postgres.plugins.module_utils._readiness import storage
 from ansible_collections.dbops.postgres.plugins.module_utils._readiness.observe import value
 from ansible_collections.dbops.postgres.plugins.module_utils._readiness.state import (
     File,
@@ -104,6 +105,7 @@ def _host(settings: Mapping[str, Setting], directory: str, pid: int) -> Host:
         update=_update(value(settings, "pg_config.BINDIR")),
         fips=_read("/proc/sys/crypto/fips_enabled").strip() == b"1",
         firewall=_firewall(port),
+        storage=storage.observe(directory),
     )
 
 

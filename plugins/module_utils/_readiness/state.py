@@ -252,6 +252,35 @@ class Unit:
 
 
 @dataclass(frozen=True)
+class Luks:
+    """An encrypted layer. ``kind``: LUKS2, LUKS1, PLAIN, ...; ``key_file``: the third column of crypttab."""
+
+    mapping: str
+    kind: str
+    keyslots: int
+    key_file: str
+    key_in_clear: bool
+    header_backup: bool
+
+
+@dataclass(frozen=True)
+class Place:
+    """What a directory lies on. ``luks`` None: on no encrypted layer."""
+
+    path: str
+    device: str
+    luks: Seen[Luks] | None
+
+
+@dataclass(frozen=True)
+class Storage:
+    """What the data lies on, by a name for a person, and swap that is not encrypted."""
+
+    places: Mapping[str, Seen[Place]]
+    swap_in_clear: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Host:
     """What was seen of the operating system of the server."""
 
@@ -272,6 +301,7 @@ class Host:
     update: Seen[tuple[str, str]]
     fips: bool
     firewall: Seen[bool]
+    storage: Seen[Storage]
 
 
 @dataclass(frozen=True)

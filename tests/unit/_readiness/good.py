@@ -19,21 +19,29 @@ from ansible_collections.dbops.postgres.plugins.module_utils._readiness.state im
     HbaRule,
     Host,
     Inside,
+    Luks,
     Membership,
     ObjectGrants,
     Observed,
     Owned,
+    Place,
     Role,
     Schema,
     Server,
     Setting,
     Settings,
+    Storage,
     Unit,
 )
 
 GB = 1024**3
 APP, MIGRATOR, READER = "payments_prod_app", "payments_prod_migrator", "analytics_prod_ro"
 OWNER, WRITERS = "payments_prod_owner", "payments_prod_rw"
+VOLUME = Place(
+    "/var/lib/postgresql/17/main",
+    "/dev/dm-0",
+    Luks("pgdata_crypt", "LUKS2", 2, "/run/credentials/x/luks-pgdata_crypt", key_in_clear=False, header_backup=True),
+)
 
 _SETTINGS = {
     "archive_command": "pgbackrest --stanza=main archive-push %p",
@@ -190,6 +198,7 @@ def good() -> Observed:
         update=("17.1-1", "17.1-1"),
         fips=True,
         firewall=True,
+        storage=Storage({"data directory": VOLUME, "WAL": VOLUME}),
     )
     leaks = state.Leaks(ages=(state.Age("payments_url", 12, 90),))
     certificate = Certificate(True, "TLSv1.3", "TLS_AES_256_GCM_SHA384", "", "2027-01-01", 200)

@@ -19,16 +19,19 @@ from ansible_collections.dbops.postgres.plugins.module_utils._readiness.state im
     DefaultGrant,
     DefinerFunction,
     Grant,
+    Luks,
     Membership,
     ObjectGrants,
     Observed,
     Owned,
+    Place,
     Role,
     RoleSetting,
     Schema,
     Server,
     Setting,
     Settings,
+    Storage,
     Thresholds,
     Unit,
     Unseen,
@@ -39,6 +42,7 @@ from tests.unit._readiness.good import (
     MIGRATOR,
     OWNER,
     READER,
+    VOLUME,
     WRITERS,
     good,
     in_database,
@@ -82,8 +86,13 @@ def _grants(*grants: ObjectGrants) -> Observed:
 
 _PUBLIC_SCHEMA = Schema("public", OWNER, (Grant("", "USAGE"),))
 
+ONE_KEYSLOT = Luks("pgdata_crypt", "LUKS2", 1, "none", key_in_clear=False, header_backup=True)
+
 # control, subject, a server that is bad in that one way
 BAD: list[tuple[str, str, Observed]] = [
+    ("S-1", "data directory", on_host(storage=Storage({"data directory": Place("/srv", "/dev/sdb", None)}))),
+    ("S-1", "keyslots of pgdata_crypt", on_host(storage=Storage({"WAL": replace(VOLUME, luks=ONE_KEYSLOT)}))),
+    ("S-1", "swap", on_host(storage=Storage({}, ("/swap.img",)))),
     ("S-2", "process arguments", on_host(processes_with_password_argument=("psql (pid 7)",))),
     ("S-2", "process arguments", on_host(processes_with_pgpassword=("app (pid 7)",))),
     ("S-2", "environments of units", leaking(units=("Environment= of app.service",))),
@@ -325,6 +334,8 @@ def test_every_probe_has_a_server_on_which_it_fails() -> None:
         if probe.subject in never:
             continue
         subject = {
+            "encryption at rest": "data directory",
+            "keys of the volume": "keyslots of pgdata_crypt",
             "PUBLIC on databases": "PUBLIC on database payments_db",
             "PUBLIC inside databases": "PUBLIC inside database payments_db",
             "logins that both use and define": "DML and DDL in database payments_db",

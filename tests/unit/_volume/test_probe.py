@@ -103,7 +103,7 @@ def test_what_is_read_lies_on_the_device_in_order(size: int) -> None:
         assert found[0] == (0, 16 * MIB)
         assert found[-1] == (size - MIB, MIB)
         assert len(found) == 66
-        gaps = [after - before - MIB for (before, _), (after, _) in itertools.pairwise(found[1:-1])]
+        gaps = [after - before - MIB for (before, _length), (after, _size) in itertools.pairwise(found[1:-1])]
         assert max(gaps) - min(gaps) <= 1
     else:
         assert sum(length for _offset, length in found) == size

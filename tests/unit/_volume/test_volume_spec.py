@@ -93,7 +93,7 @@ def test_the_line_of_crypttab() -> None:
 
 def test_the_drop_ins() -> None:
     drop_ins = volume_from(PARAMS).drop_ins
-    opener, database = drop_ins.values()
+    opener, database = list(drop_ins.values())
     assert "LoadCredentialEncrypted=luks-pgdata_crypt:/etc/credstore.encrypted/luks-pgdata_crypt\n" in opener
     assert "RequiresMountsFor=/var/lib/postgresql\n" in database
     assert not volume_from({**PARAMS, "boot": "none", "mountpoint": None}).drop_ins

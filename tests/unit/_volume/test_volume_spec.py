@@ -93,7 +93,7 @@ def test_the_line_of_crypttab() -> None:
 
 def test_the_drop_ins() -> None:
     drop_ins = volume_from(PARAMS).drop_ins
-    opener, database = list(drop_ins.values())
-    assert "LoadCredentialEncrypted=luks-pgdata_crypt:/etc/credstore.encrypted/luks-pgdata_crypt\n" in opener
-    assert "RequiresMountsFor=/var/lib/postgresql\n" in database
+    texts = list(drop_ins.values())
+    assert "LoadCredentialEncrypted=luks-pgdata_crypt:/etc/credstore.encrypted/luks-pgdata_crypt\n" in texts[0]
+    assert "RequiresMountsFor=/var/lib/postgresql\n" in texts[1]
     assert not volume_from({**PARAMS, "boot": "none", "mountpoint": None}).drop_ins

@@ -30,15 +30,19 @@ INSTALLED = (
 # {version} is the image's version of PostgreSQL.
 ARCHIVES = (
     "acl",
+    "age",
     "nftables",
+    "pgbouncer",
     "postgresql",
     "postgresql-{version}",
     "postgresql-{version}-pgaudit",
     "postgresql-client-{version}",
     "postgresql-common",
+    "python3-boto3",
     "python3-cryptography",
     "python3-psycopg2",
     "ssl-cert",
+    "zstd",
 )
 
 # Units that need a kernel of their own and would leave the host "degraded".

@@ -42,6 +42,7 @@ TOOLS = {
 BOOT_TIMEOUT_SECONDS = 120
 BUILD_TIMEOUT_SECONDS = 900
 SYSTEM_SIZE = "3G"
+MAKE_DISK = ("mke2fs", "-q", "-t", "ext4", "-d")  # with a journal: the reset button must not break the system
 DATA_SIZE = "640M"
 
 # A host of a cloud provider on which PostgreSQL is installed and has no cluster yet.
@@ -103,7 +104,7 @@ def setup_script(image: Image) -> str:
 
 def recipe_hash(image: Image) -> str:
     """Twelve hexadecimal digits that change with whatever the image is made from."""
-    parts = [image.name, INSTALLED, setup_script(image), SYSTEM_SIZE]
+    parts = [image.name, INSTALLED, setup_script(image), SYSTEM_SIZE, MAKE_DISK]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]
 
 
@@ -143,8 +144,7 @@ def build(name: str) -> Path:
             _run(as_root(command), log=log)
             kernel = max(root.glob("boot/vmlinuz-*"))
             shutil.copy(kernel, unfinished / "vmlinuz")
-            disk = ["mke2fs", "-q", "-t", "ext4", "-O", "^has_journal", "-d", str(root)]
-            _run(as_root([*disk, str(unfinished / "root.ext4"), SYSTEM_SIZE]), log=log)
+            _run(as_root([*MAKE_DISK, str(root), str(unfinished / "root.ext4"), SYSTEM_SIZE]), log=log)
         _run(as_root(["rm", "-rf", str(root)]))
         script.unlink()
         unfinished.rename(made)

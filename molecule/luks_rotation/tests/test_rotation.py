@@ -1,9 +1,12 @@
 # Copyright (c) 2026 the dbops.postgres authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Rotations, each cut off somewhere else: the volume opened after each reset, and two keyslots are left."""
+"""Rotations, each cut off somewhere else, then a new volume key: it opened after each reset, and two keyslots are left."""
 
 from __future__ import annotations
+
+import json
+from typing import Any
 
 from testinfra.host import Host
 
@@ -30,3 +33,14 @@ def test_two_keyslots_are_left_and_no_old_key_opens(host: Host) -> None:
             key = f"canary-{kind}-number-{number}-of-the-volume"
             opening = host.run(f"printf {key} | cryptsetup open --test-passphrase --key-file - {DEVICE}")
             assert opening.succeeded is (number == last), f"{kind} {number}"
+
+
+def test_the_volume_key_was_replaced(host: Host) -> None:
+    def digests(text: str) -> set[str]:
+        metadata: dict[str, Any] = json.loads(text)
+        return {digest["digest"] for digest in metadata["digests"].values()}
+
+    before = digests(host.file("/root/header-before").content_string)
+    now = digests(host.check_output(f"cryptsetup luksDump --dump-json-metadata {DEVICE}"))
+    assert len(before) == len(now) == 1
+    assert not before & now

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the dbops.postgres authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Rotations, each cut off somewhere else, then a new volume key: it opened after each reset, and two keyslots are left."""
+"""Rotations, each cut off somewhere else, then a new volume key: always opened, and two keyslots are left."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ LINTERS = {
 SANITY_SKIPPED = ("pslint",)
 
 # Emulated without hardware support they take minutes each: one of them is run with every change, these by name.
-VIRTUAL_MACHINES = ("encrypt_existing", "luks_rotation")
+VIRTUAL_MACHINES = ("encrypt_existing", "luks_rotation", "luks_tpm")
 
 
 @dataclass(frozen=True)

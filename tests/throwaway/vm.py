@@ -65,7 +65,7 @@ INSTALLED = (
     "udev",
 )
 # What the role installs: archives on the image, as in the other throwaway hosts.
-ARCHIVES = ("age", "cryptsetup-bin", "e2fsprogs", "xfsprogs")
+ARCHIVES = ("age", "cryptsetup-bin", "e2fsprogs", "tpm2-tools", "xfsprogs")
 ARCHIVES_DEBIAN13 = ("systemd-cryptsetup",)
 
 FILES = {
@@ -151,8 +151,11 @@ def build(name: str) -> Path:
     return made
 
 
-def up(group: str, name: str) -> None:
-    """Start a machine with fresh disks and wait until it answers; whatever an earlier run left is removed first."""
+def up(group: str, name: str, *, tpm: bool = False) -> None:
+    """Start a machine with fresh disks and wait until it answers; whatever an earlier run left is removed first.
+
+    :param tpm: with a TPM2 chip, which swtpm emulates.
+    """
     image = build(name)
     down(group)
     directory = STATE / group
@@ -165,6 +168,8 @@ def up(group: str, name: str) -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = int(free.getsockname()[1])
+        if tpm:
+            _start_tpm(directory)
         _run(_command(image, directory, port))
         (directory / "inventory.yml").write_text(json.dumps({"all": {"hosts": {"vm": _variables(port)}}}, indent=2))
         _wait(directory, port)
@@ -214,16 +219,30 @@ def _command(image: Path, directory: Path, port: int) -> list[str]:
     for disk, kind in (("data", "virtio-blk-pci"), ("other", "nvme")):
         disks += ["-drive", f"format=raw,if=none,id={disk},file={directory}/{disk}.raw"]
         disks += ["-device", f"{kind},serial={disk.upper()}0001,drive={disk}"]
+    chip = []
+    if (directory / "tpm.sock").exists():
+        chip = ["-chardev", f"socket,id=tpm,path={directory}/tpm.sock", "-tpmdev", "emulator,id=tpm0,chardev=tpm"]
+        chip += ["-device", "tpm-tis,tpmdev=tpm0"]
     append = "root=/dev/nvme0n1 rw console=ttyS0 quiet mitigations=off random.trust_cpu=on net.ifnames=0"
     return [
         *("qemu-system-x86_64", "-M", "q35", "-accel", "tcg,thread=multi,tb-size=128", "-cpu", "max,la57=off"),
         *("-smp", "2", "-m", "1024", "-display", "none", "-kernel", str(image / "vmlinuz"), "-append", append),
         *disks,
+        *chip,
         *("-device", "virtio-rng-pci", "-device", "virtio-net-pci,netdev=net"),
         *("-netdev", f"user,id=net,hostfwd=tcp:127.0.0.1:{port}-:22"),
         *("-serial", f"file:{directory}/console.log", "-qmp", f"unix:{directory}/qmp,server=on,wait=off"),
         *("-pidfile", str(directory / "pid"), "-daemonize"),
     ]
+
+
+def _start_tpm(directory: Path) -> None:
+    if not shutil.which("swtpm"):
+        _run(as_root(["apt-get", "-q", "install", "--yes", "--no-install-recommends", "swtpm"]))
+    (directory / "tpm").mkdir()
+    # It ends with the machine that it belongs to.
+    state, control = f"dir={directory}/tpm", f"type=unixio,path={directory}/tpm.sock"
+    _run(["swtpm", "socket", "--tpm2", "--tpmstate", state, "--ctrl", control, "--terminate", "--daemon"])
 
 
 def _variables(port: int) -> dict[str, str | int]:
@@ -295,12 +314,13 @@ def main() -> int:
         command.add_argument("group")
         if verb == "up":
             command.add_argument("--image", default="debian12", choices=sorted(IMAGES))
+            command.add_argument("--tpm", action="store_true", help="with a TPM2 chip")
         if verb == "grow":
             command.add_argument("bytes")
     options = parser.parse_args()
     try:
         if options.verb == "up":
-            up(options.group, options.image)
+            up(options.group, options.image, tpm=options.tpm)
         elif options.verb == "down":
             down(options.group)
         elif options.verb == "reset":

@@ -36,6 +36,17 @@ except ImportError:
 CONNECT_TIMEOUT_SECONDS = 10
 LOCK_TIMEOUT = "10s"
 
+# What would write a statement, and so a password verifier, into the server's log or into pg_stat_statements. pgaudit
+# records it, redacted.
+_LOUD = {
+    "log_statement": "none",
+    "log_min_error_statement": "panic",
+    "log_min_duration_statement": "-1",
+    "log_min_duration_sample": "-1",
+    "log_transaction_sample_rate": "0",
+    "pg_stat_statements.track": "none",
+}
+
 # Named as in community.postgresql, so that its module_defaults carry over. Documented in doc_fragments/login.py.
 LOGIN_ARGUMENTS: dict[str, dict[str, Any]] = {
     "login_host": {"type": "str", "default": "", "aliases": ["host"]},
@@ -161,6 +172,33 @@ def connect(login: Login, database: str | None = None, *, autocommit: bool = Fal
     return connection
 
 
+def console(unix_socket: str, port: int, user: str) -> extensions.connection:
+    """Open pgbouncer's administration console as the user that it runs as, which needs no password over the socket
+    (pgbouncer(5), section "ADMIN CONSOLE"). It understands SHOW, RELOAD, PAUSE and the like, and no SQL.
+
+    :param user: the operating system's user.
+    :raises DbopsError: nothing answers there.
+    """
+    if not HAS_PSYCOPG2:
+        raise DbopsError("psycopg2 is missing on this host.", "Install the package python3-psycopg2.")
+    try:
+        with _peer_user(Login(user=user)):
+            connection: extensions.connection = psycopg2.connect(
+                host=unix_socket,
+                port=port,
+                user="pgbouncer",
+                dbname="pgbouncer",
+                connect_timeout=CONNECT_TIMEOUT_SECONDS,
+            )
+    except psycopg2.Error as error:
+        raise DbopsError(
+            f"pgbouncer's console does not answer on {unix_socket}, port {port}: {str(error).strip()}",
+            "Check that the pooler runs and listens on this socket.",
+        ) from None
+    connection.autocommit = True
+    return connection
+
+
 @contextmanager
 def _peer_user(login: Login) -> Generator[None, None, None]:
     # Peer authentication looks at the effective user of the connecting process (PostgreSQL manual, 20.9).
@@ -241,6 +279,26 @@ def execute(cursor: extensions.cursor, step: Step) -> None:
             f"{step.subject}: {message} (SQLSTATE {error.pgcode}){hint} Statement: {text}",
             untouched="Its transaction was rolled back.",
         ) from None
+
+
+@contextmanager
+def quiet(cursor: extensions.cursor) -> Generator[None, None, None]:
+    """Statements with a verifier are not logged, as far as the role may ask for that (superuser, or granted)."""
+    cursor.execute(
+        """
+        SELECT s.name, s.setting FROM pg_catalog.pg_settings s
+         WHERE s.name = ANY (%s)
+           AND (s.context = 'user' OR (SELECT r.rolsuper FROM pg_catalog.pg_roles r WHERE r.rolname = current_user)
+                OR pg_catalog.has_parameter_privilege(s.name, 'SET'))
+        """,
+        (list(_LOUD),),
+    )
+    settings = dict(cursor.fetchall())
+    for name in settings:
+        cursor.execute("SELECT pg_catalog.set_config(%s, %s, true)", (name, _LOUD[name]))
+    yield
+    for name, value in settings.items():
+        cursor.execute("SELECT pg_catalog.set_config(%s, %s, true)", (name, value))
 
 
 def _secrets(item: Argument) -> list[str]:

@@ -21,6 +21,7 @@ from ansible_collections.dbops.postgres.plugins.module_utils._postgres import (
     capabilities,
     connect,
     execute,
+    quiet,
     shown,
 )
 
@@ -31,17 +32,6 @@ if TYPE_CHECKING:
     from psycopg2 import extensions
 
 LOCK_KEY = 0x64626F7073  # "dbops"
-
-# What would write a statement, and so a password verifier, into the server's log or into pg_stat_statements.
-_LOUD = {
-    "log_statement": "none",
-    "log_min_error_statement": "panic",
-    "log_min_duration_statement": "-1",
-    "log_min_duration_sample": "-1",
-    "log_transaction_sample_rate": "0",
-    "pg_stat_statements.track": "none",
-    "pgaudit.log": "none",
-}
 
 
 @dataclass(frozen=True)
@@ -165,7 +155,7 @@ def _in_transaction(connection: extensions.connection, steps: Sequence[Step]) ->
             )
             for secret, group in groupby(steps, key=lambda step: any(isinstance(a, Secret) for a in step.sql.args)):
                 if secret:
-                    with _quiet(cursor):
+                    with quiet(cursor):
                         _run(connection, cursor, group)
                 else:
                     _run(connection, cursor, group)
@@ -192,23 +182,3 @@ def _opened(login: Login, database: str, *, autocommit: bool) -> Generator[exten
         yield connection
     finally:
         connection.close()
-
-
-@contextmanager
-def _quiet(cursor: extensions.cursor) -> Generator[None, None, None]:
-    """Without logging, as far as the role may: the settings are a superuser's, or granted."""
-    cursor.execute(
-        """
-        SELECT s.name, s.setting FROM pg_settings s
-         WHERE s.name = ANY (%s)
-           AND (s.context = 'user' OR (SELECT r.rolsuper FROM pg_roles r WHERE r.rolname = current_user)
-                OR has_parameter_privilege(s.name, 'SET'))
-        """,
-        (list(_LOUD),),
-    )
-    settings = dict(cursor.fetchall())
-    for name in settings:
-        cursor.execute("SELECT set_config(%s, %s, true)", (name, _LOUD[name]))
-    yield
-    for name, value in settings.items():
-        cursor.execute("SELECT set_config(%s, %s, true)", (name, value))

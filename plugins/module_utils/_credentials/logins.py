@@ -36,13 +36,6 @@ _SESSION = """
 SELECT count(*) FROM pg_catalog.pg_stat_activity
  WHERE usename = %s AND backend_start > pg_catalog.to_timestamp(%s) AND application_name <> 'dbops.postgres'
 """
-# A statement that carries a verifier stays out of the log and out of pg_stat_statements. pgaudit records it, redacted.
-_QUIET = {
-    "log_statement": "none",
-    "log_min_duration_statement": "-1",
-    "log_min_error_statement": "panic",
-    "pg_stat_statements.track_utility": "off",
-}
 
 
 def observe(
@@ -129,13 +122,7 @@ def steps_to_close(login: str) -> list[Step]:
 
 def apply(connection: extensions.connection, steps: list[Step]) -> None:
     """Execute the steps in one transaction. Verifiers stay out of the logs where the connected role may ask that."""
-    quiet = _postgres.capabilities(connection).superuser and any(
-        isinstance(argument, Secret) for step in steps for argument in step.sql.args
-    )
-    with connection.cursor() as cursor:
-        if quiet:
-            for name, value in _QUIET.items():
-                cursor.execute("SELECT pg_catalog.set_config(%s, %s, true)", (name, value))
+    with connection.cursor() as cursor, _postgres.quiet(cursor):
         for step in steps:
             _postgres.execute(cursor, step)
     connection.commit()

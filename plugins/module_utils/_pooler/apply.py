@@ -1,0 +1,142 @@
+# Copyright (c) 2026 the dbops.postgres authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Carry a plan out. The old configuration is put back if the process does not take the new one."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import ssl
+import tempfile
+import time
+
+from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError
+from ansible_collections.dbops.postgres.plugins.module_utils._pooler.observe import Run, ask, observe_live, place
+from ansible_collections.dbops.postgres.plugins.module_utils._pooler.plan import (
+    DROP_IN,
+    UNIT,
+    File,
+    Observed,
+    PoolerPlan,
+    Write,
+    refuse_mismatch,
+)
+from ansible_collections.dbops.postgres.plugins.module_utils._pooler.spec import PoolerSpec
+
+START_SECONDS = 60
+SETTLE_SECONDS = 10.0
+
+
+def refuse_bad_certificates(spec: PoolerSpec) -> None:
+    """The pooler would refuse every client with a certificate that does not fit its key; so find out before.
+
+    :raises DbopsError: a file is missing, no certificate, or not the key's.
+    """
+    if spec.tls_certificate:
+        try:
+            ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(spec.tls_certificate, spec.tls_key)
+        except (OSError, ssl.SSLError) as error:
+            raise DbopsError(
+                f"pgbouncer_tls_certificate {spec.tls_certificate} with pgbouncer_tls_key {spec.tls_key}: {error}",
+                "Give a certificate in PEM and its own key, both on the host.",
+            ) from None
+    if spec.server_tls_ca:
+        try:
+            ssl.create_default_context(cafile=spec.server_tls_ca)
+        except (OSError, ssl.SSLError) as error:
+            raise DbopsError(
+                f"pgbouncer_server_tls_ca {spec.server_tls_ca}: {error}", "Give the authority's certificate in PEM."
+            ) from None
+
+
+def apply(spec: PoolerSpec, observed: Observed, plan: PoolerPlan, run: Run) -> None:
+    """Write the files, let the process take them, and compare what it says with what is declared.
+
+    :raises DbopsError: after everything that was written has been put back.
+    """
+    try:
+        for write in plan.writes:
+            _replace(write.path, write.after, write.mode, write.owner)
+        _activate(plan, run)
+        if plan.activate:
+            _settled(spec, observed, plan, run)
+    except DbopsError as error:
+        raise DbopsError(error.problem, error.remedy, _put_back(observed, plan, run)) from None
+
+
+def _settled(spec: PoolerSpec, observed: Observed, plan: PoolerPlan, run: Run) -> None:
+    """A reload is done some moments after it was asked for: wait until the process says what is declared."""
+    limit = time.monotonic() + SETTLE_SECONDS
+    while True:
+        try:
+            refuse_mismatch(spec, observe_live(run), observed.version, plan.waits)
+            return
+        except DbopsError:
+            if time.monotonic() > limit:
+                raise
+        time.sleep(0.1)
+
+
+def _activate(plan: PoolerPlan, run: Run) -> None:
+    if any(write.path == DROP_IN for write in plan.writes):
+        _systemctl(run, "daemon-reload")
+    if plan.activate == "reload":
+        with ask(place(run)) as questions:
+            questions("RELOAD")
+    elif plan.activate:
+        _systemctl(run, "reset-failed")
+        _systemctl(run, plan.activate)
+
+
+def _systemctl(run: Run, verb: str) -> None:
+    unit = [] if verb == "daemon-reload" else [UNIT]
+    status, _out, err = run(["timeout", str(START_SECONDS), "systemctl", verb, *unit])
+    if status != 0 and verb != "reset-failed":
+        _status, log, _err = run(["journalctl", "--no-pager", "--quiet", "--lines=5", "--output=cat", "--unit", UNIT])
+        said = "; ".join(line for line in log.splitlines() if "FATAL" in line or "ERROR" in line) or err.strip()
+        raise DbopsError(f"systemctl {verb} {UNIT} failed: {said}", f"See journalctl -u {UNIT}.")
+
+
+def _put_back(observed: Observed, plan: PoolerPlan, run: Run) -> str:
+    for write in plan.writes:
+        _restore(write)
+    try:
+        if any(write.path == DROP_IN for write in plan.writes):
+            _systemctl(run, "daemon-reload")
+        if observed.running:
+            _activate(PoolerPlan(activate="restart" if plan.activate == "restart" else "reload"), run)
+            return "The previous configuration was put back, and the pooler runs with it."
+        run(["systemctl", "stop", UNIT])
+    except DbopsError as error:
+        return f"The previous configuration was put back, but: {error.problem}"
+    return "The previous configuration was put back; the pooler is stopped, as it was."
+
+
+def _restore(write: Write) -> None:
+    before: File | None = write.before
+    if before:
+        _replace(write.path, before.text, before.mode, before.owner)
+    elif os.path.exists(write.path):
+        os.unlink(write.path)
+
+
+def _replace(path: str, text: str, mode: int, owner: str) -> None:
+    """Put a file in place atomically, with its final mode and owner from the start."""
+    account = pwd.getpwnam(owner)
+    directory = os.path.dirname(path)
+    temporary = ""
+    try:
+        os.makedirs(directory, mode=0o755, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(prefix=".dbops-", dir=directory)
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            os.fchown(stream.fileno(), account.pw_uid, account.pw_gid)
+            os.fchmod(stream.fileno(), mode)
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        if temporary and os.path.exists(temporary):
+            os.unlink(temporary)
+        raise DbopsError(f"{path} cannot be written: {error.strerror}", "Mend that, and run this again.") from None

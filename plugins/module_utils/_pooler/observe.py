@@ -1,0 +1,163 @@
+# Copyright (c) 2026 the dbops.postgres authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Look at a host's pooler: its files, its unit, and what the running process says."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import stat
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError
+from ansible_collections.dbops.postgres.plugins.module_utils._pooler import ini
+from ansible_collections.dbops.postgres.plugins.module_utils._pooler.plan import (
+    INI,
+    MODES,
+    OWNER,
+    UNIT,
+    File,
+    Live,
+    Observed,
+)
+from ansible_collections.dbops.postgres.plugins.module_utils._pooler.settings import parse_version
+from ansible_collections.dbops.postgres.plugins.module_utils._postgres import console
+
+Run = Callable[[Sequence[str]], tuple[int, str, str]]
+Row = Mapping[str, Any]
+
+SOCKET_DIRECTORY = "/var/run/postgresql"
+PORT = "6432"
+
+
+def observe(run: Run) -> Observed:
+    """Version, files, and the running process. A host without pgbouncer has neither.
+
+    :raises DbopsError: a process runs whose console does not answer.
+    """
+    if not os.path.exists("/usr/sbin/pgbouncer"):
+        return Observed(version=None, files={})
+    _status, out, _err = run(["/usr/sbin/pgbouncer", "--version"])
+    files = {path: found for path in MODES if (found := _file(path))}
+    status, _out, _err = run(["systemctl", "is-active", "--quiet", UNIT])
+    running = status == 0
+    return Observed(parse_version(out), files, running, observe_live(run) if running else None)
+
+
+def observe_live(run: Run) -> Live:
+    """What the running process says of itself, by its console.
+
+    The console's socket and port are those of the running process: the file may say something newer.
+    """
+    with ask(place(run)) as questions:
+        config = questions("SHOW CONFIG")
+        databases = questions("SHOW DATABASES")
+        clients = questions("SHOW CLIENTS")
+    return Live(
+        settings={row["key"]: row["value"] or "" for row in config},
+        fixed=frozenset(row["key"] for row in config if row["changeable"] == "no"),
+        databases={row["name"]: {key: _text(value) for key, value in row.items()} for row in databases},
+        clients=sum(row["database"] != "pgbouncer" for row in clients),
+        files=_open_files(run),
+    )
+
+
+class ask:  # noqa: N801 # reads as a verb: with ask(place) as questions
+    """A connection to the console as a context, which gives a function from a command to its rows."""
+
+    def __init__(self, place: tuple[str, int]) -> None:
+        self.place = place
+
+    def __enter__(self) -> Callable[[str], list[dict[str, Any]]]:
+        self.connection = console(*self.place, OWNER)
+        return self._rows
+
+    def __exit__(self, *_error: object) -> None:
+        self.connection.close()
+
+    def _rows(self, command: str) -> list[dict[str, Any]]:
+        with self.connection.cursor() as cursor:
+            cursor.execute(command)
+            if cursor.description is None:
+                return []
+            names = [column.name for column in cursor.description]
+            return [dict(zip(names, row)) for row in cursor.fetchall()]
+
+
+def place(run: Run) -> tuple[str, int]:
+    """Socket directory and port of the running process: of the sockets that exist, the one that is its own."""
+    pid = main_pid(run)
+    found = _file(INI)
+    said = ini.read(found.text, INI).get("pgbouncer", {}) if found else {}
+    directory = said.get("unix_socket_dir", SOCKET_DIRECTORY)
+    ports = [int(name.rpartition(".")[2]) for name in _own_sockets(pid, directory)]
+    port = int(said.get("listen_port", PORT))
+    if ports and port not in ports:
+        port = ports[0]
+    return directory, port
+
+
+def _own_sockets(pid: int, directory: str) -> list[str]:
+    """Paths of the sockets in ``directory`` that the process listens on (proc(5), /proc/net/unix)."""
+    inodes = set()
+    for number in os.listdir(f"/proc/{pid}/fd"):
+        try:
+            target = os.readlink(f"/proc/{pid}/fd/{number}")
+        except OSError:
+            continue
+        if target.startswith("socket:["):
+            inodes.add(target[8:-1])
+    real = os.path.realpath(directory)
+    with open(f"/proc/{pid}/net/unix", encoding="utf-8") as stream:
+        rows = [line.split() for line in stream]
+    return [
+        row[7]
+        for row in rows
+        if len(row) > 7
+        and row[6] in inodes
+        and os.path.realpath(os.path.dirname(row[7])) == real
+        and ".s.PGSQL." in row[7]
+    ]
+
+
+def main_pid(run: Run) -> int:
+    """The process of the unit.
+
+    :raises DbopsError: there is none.
+    """
+    _status, out, _err = run(["systemctl", "show", "--property=MainPID", "--value", UNIT])
+    if not out.strip().isdigit() or out.strip() == "0":
+        raise DbopsError(f"{UNIT} has no process", f"See journalctl -u {UNIT}.")
+    return int(out)
+
+
+def _open_files(run: Run) -> int:
+    with open(f"/proc/{main_pid(run)}/limits", encoding="utf-8") as stream:
+        for line in stream:
+            if line.startswith("Max open files"):
+                soft = line.split()[3]
+                return int(soft) if soft.isdigit() else 1_000_000
+    return 0
+
+
+def _file(path: str) -> File | None:
+    try:
+        status = os.stat(path)
+        with open(path, encoding="utf-8") as stream:
+            text = stream.read()
+    except FileNotFoundError:
+        return None
+    return File(text, stat.S_IMODE(status.st_mode), _user(status.st_uid))
+
+
+def _user(number: int) -> str:
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return str(number)
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else str(value)

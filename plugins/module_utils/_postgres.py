@@ -172,11 +172,12 @@ def connect(login: Login, database: str | None = None, *, autocommit: bool = Fal
     return connection
 
 
-def console(unix_socket: str, port: int, user: str) -> extensions.connection:
+def console(unix_socket: str, port: int, user: str, *, wait: bool = True) -> extensions.connection:
     """Open pgbouncer's administration console as the user that it runs as, which needs no password over the socket
     (pgbouncer(5), section "ADMIN CONSOLE"). It understands SHOW, RELOAD, PAUSE and the like, and no SQL.
 
     :param user: the operating system's user.
+    :param wait: False for an asynchronous connection, which the caller polls: for commands that may never answer.
     :raises DbopsError: nothing answers there.
     """
     if not HAS_PSYCOPG2:
@@ -189,13 +190,15 @@ def console(unix_socket: str, port: int, user: str) -> extensions.connection:
                 user="pgbouncer",
                 dbname="pgbouncer",
                 connect_timeout=CONNECT_TIMEOUT_SECONDS,
+                async_=not wait,
             )
     except psycopg2.Error as error:
         raise DbopsError(
             f"pgbouncer's console does not answer on {unix_socket}, port {port}: {str(error).strip()}",
             "Check that the pooler runs and listens on this socket.",
         ) from None
-    connection.autocommit = True
+    if wait:
+        connection.autocommit = True
     return connection
 
 

@@ -217,7 +217,11 @@ from typing import TYPE_CHECKING, Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError
-from ansible_collections.dbops.postgres.plugins.module_utils._pooler.apply import apply, refuse_bad_certificates
+from ansible_collections.dbops.postgres.plugins.module_utils._pooler.apply import (
+    apply,
+    refuse_bad_certificates,
+    refuse_what_is_not_taken,
+)
 from ansible_collections.dbops.postgres.plugins.module_utils._pooler.observe import observe
 from ansible_collections.dbops.postgres.plugins.module_utils._pooler.plan import UNIT, plan
 from ansible_collections.dbops.postgres.plugins.module_utils._pooler.spec import parse
@@ -287,6 +291,8 @@ def main() -> None:
         wanted = plan(spec, observed)
         if not module.check_mode or os.path.exists(spec.tls_certificate):
             refuse_bad_certificates(spec)
+        if wanted.changed and observed.version is not None and os.path.exists(spec.tls_certificate or "/"):
+            refuse_what_is_not_taken(spec, observed)
         if wanted.changed and not module.check_mode:
             apply(spec, observed, wanted, run)
     except DbopsError as error:

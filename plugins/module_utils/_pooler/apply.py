@@ -21,8 +21,10 @@ from ansible_collections.dbops.postgres.plugins.module_utils._pooler.plan import
     PoolerPlan,
     Write,
     refuse_mismatch,
+    texts,
 )
 from ansible_collections.dbops.postgres.plugins.module_utils._pooler.spec import PoolerSpec
+from ansible_collections.dbops.postgres.plugins.module_utils._pooler.trial import try_out
 
 START_SECONDS = 60
 SETTLE_SECONDS = 10.0
@@ -50,6 +52,19 @@ def refuse_bad_certificates(spec: PoolerSpec) -> None:
             ) from None
 
 
+# What the trial has otherwise, so that it disturbs nobody.
+_OF_THE_TRIAL = frozenset({"listen_addr", "auth_file", "auth_hba_file"})
+
+
+def refuse_what_is_not_taken(spec: PoolerSpec, observed: Observed) -> None:
+    """Let a process of its own read the new files, and compare what it says with what is declared.
+
+    :raises DbopsError: it does not start, or says something else. Nothing was changed.
+    """
+    live = try_out(texts(spec, observed), spec.port)
+    refuse_mismatch(spec, live, observed.version, _OF_THE_TRIAL)
+
+
 def apply(spec: PoolerSpec, observed: Observed, plan: PoolerPlan, run: Run) -> None:
     """Write the files, let the process take them, and compare what it says with what is declared.
 
@@ -70,7 +85,8 @@ def _settled(spec: PoolerSpec, observed: Observed, plan: PoolerPlan, run: Run) -
     limit = time.monotonic() + SETTLE_SECONDS
     while True:
         try:
-            refuse_mismatch(spec, observe_live(run), observed.version, plan.waits)
+            live = observe_live(run)
+            refuse_mismatch(spec, live, observed.version, live.fixed if plan.waits else frozenset())
             return
         except DbopsError:
             if time.monotonic() > limit:

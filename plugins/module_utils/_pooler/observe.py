@@ -52,15 +52,20 @@ def observe_live(run: Run) -> Live:
     The console's socket and port are those of the running process: the file may say something newer.
     """
     with ask(place(run)) as questions:
-        config = questions("SHOW CONFIG")
-        databases = questions("SHOW DATABASES")
-        clients = questions("SHOW CLIENTS")
+        return live_of(questions, _open_files(run))
+
+
+def live_of(questions: Callable[[str], list[dict[str, Any]]], files: int) -> Live:
+    """The answers of a console as data."""
+    config = questions("SHOW CONFIG")
     return Live(
         settings={row["key"]: row["value"] or "" for row in config},
         fixed=frozenset(row["key"] for row in config if row["changeable"] == "no"),
-        databases={row["name"]: {key: _text(value) for key, value in row.items()} for row in databases},
-        clients=sum(row["database"] != "pgbouncer" for row in clients),
-        files=_open_files(run),
+        databases={
+            row["name"]: {key: _text(value) for key, value in row.items()} for row in questions("SHOW DATABASES")
+        },
+        clients=sum(row["database"] != "pgbouncer" for row in questions("SHOW CLIENTS")),
+        files=files,
     )
 
 

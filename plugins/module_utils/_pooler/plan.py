@@ -349,15 +349,13 @@ def _same(declared: str, has: str) -> bool:
         return False
 
 
-def refuse_mismatch(spec: PoolerSpec, live: Live, version: Version | None, waits: bool) -> None:
-    """After a reload or restart: the running process must say what is declared.
+def refuse_mismatch(spec: PoolerSpec, live: Live, version: Version | None, but: frozenset[str]) -> None:
+    """A process that was given the configuration must say what is declared.
 
-    :param waits: a restart is still to come, so what only it changes may differ.
+    :param but: names that may differ.
     :raises DbopsError: naming each setting.
     """
-    left = {
-        name: value for name, value in differences(spec, live, version).items() if not (waits and name in live.fixed)
-    }
+    left = {name: value for name, value in differences(spec, live, version).items() if name not in but}
     if left:
-        said = "; ".join(f"{name} is {value}" for name, value in sorted(left.items()))
+        said = "; ".join(f"{name} is {value or 'empty'}" for name, value in sorted(left.items()))
         raise DbopsError(f"pgbouncer did not take the configuration: {said}", f"See journalctl -u {UNIT} and its log.")

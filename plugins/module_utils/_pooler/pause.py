@@ -1,0 +1,90 @@
+# Copyright (c) 2026 the dbops.postgres authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Let clients wait instead of failing: PAUSE and RESUME of the running pooler (pgbouncer(5), "Process controlling
+commands"), a database at a time, because only that is visible in SHOW DATABASES of every version.
+"""
+
+from __future__ import annotations
+
+import select
+import time
+from collections.abc import Sequence
+
+from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError
+from ansible_collections.dbops.postgres.plugins.module_utils._pooler.ini import quoted_name
+from ansible_collections.dbops.postgres.plugins.module_utils._pooler.observe import Run, ask, place
+from ansible_collections.dbops.postgres.plugins.module_utils._pooler.plan import OWNER
+from ansible_collections.dbops.postgres.plugins.module_utils._postgres import console
+
+
+def planned(rows: Sequence[dict[str, object]], state: str, only: Sequence[str] = ()) -> list[str]:
+    """The databases that are not in this state yet.
+
+    :param rows: of SHOW DATABASES.
+    :param state: ``paused`` or ``resumed``.
+    :param only: these databases; none: all.
+    :raises DbopsError: one of them is not pooled here.
+    """
+    paused = {str(row["name"]): bool(int(str(row["paused"]))) for row in rows if row["name"] != "pgbouncer"}
+    for name in only:
+        if name not in paused:
+            raise DbopsError(f"Database {name!r} is not pooled here", f"Pooled are: {', '.join(sorted(paused))}.")
+    return sorted(name for name, has in paused.items() if has != (state == "paused") and (not only or name in only))
+
+
+def look(run: Run, state: str, only: Sequence[str] = ()) -> list[str]:
+    """The databases whose state has to change."""
+    with ask(place(run)) as questions:
+        return planned(questions("SHOW DATABASES"), state, only)
+
+
+def resume(run: Run, databases: Sequence[str]) -> None:
+    """Let the clients of these databases go on."""
+    with ask(place(run)) as questions:
+        for name in databases:
+            questions(f"RESUME {quoted_name(name)}")
+
+
+def pause(run: Run, databases: Sequence[str], timeout: float) -> None:
+    """Let clients wait from now on, and wait until the server connections of these databases are idle and closed.
+
+    :param timeout: seconds that running transactions may take to end, all databases together.
+    :raises DbopsError: they took longer; all these databases were resumed.
+    """
+    end = time.monotonic() + timeout
+    for name in databases:
+        if not _finished(run, f"PAUSE {quoted_name(name)}", end):
+            resume(run, look(run, "resumed", databases))
+            raise DbopsError(
+                f"Database {name!r} still had running transactions after {timeout:g} s",
+                "Find them in pg_stat_activity, or allow more time.",
+                "Its clients go on as before.",
+            )
+
+
+def _finished(run: Run, command: str, end: float) -> bool:
+    """Run a command that answers when it is done; False: not before ``end``."""
+    connection = console(*place(run), OWNER, wait=False)
+    try:
+        return _ready(connection, end) and _sent(connection, command, end)
+    finally:
+        connection.close()
+
+
+def _sent(connection: object, command: str, end: float) -> bool:
+    cursor = connection.cursor()  # type: ignore[attr-defined]
+    cursor.execute(command)
+    return _ready(connection, end)
+
+
+def _ready(connection: object, end: float) -> bool:
+    while True:
+        state = connection.poll()  # type: ignore[attr-defined]
+        if state == 0:  # psycopg2.extensions.POLL_OK
+            return True
+        left = end - time.monotonic()
+        if left <= 0:
+            return False
+        sockets = [connection.fileno()]  # type: ignore[attr-defined]
+        select.select(sockets if state == 1 else [], sockets if state == 2 else [], [], left)

@@ -172,6 +172,18 @@ def connect(login: Login, database: str | None = None, *, autocommit: bool = Fal
     return connection
 
 
+def sockets() -> list[tuple[str, int]]:
+    """Directory and port of each UNIX socket on which a server or pooler of this host waits for clients (proc(5))."""
+    found = set()
+    with open("/proc/net/unix", encoding="utf-8") as stream:
+        for line in stream:
+            columns = line.split()
+            place = re.fullmatch(r"(/.*)/\.s\.PGSQL\.(\d+)", columns[7]) if len(columns) > 7 else None
+            if place:
+                found.add((place[1], int(place[2])))
+    return sorted(found)
+
+
 def console(unix_socket: str, port: int, user: str, *, wait: bool = True) -> extensions.connection:
     """Open pgbouncer's administration console as the user that it runs as, which needs no password over the socket
     (pgbouncer(5), section "ADMIN CONSOLE"). It understands SHOW, RELOAD, PAUSE and the like, and no SQL.

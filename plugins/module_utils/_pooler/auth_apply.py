@@ -103,7 +103,8 @@ def converge(
     """
     login = observe_login(server, user)
     seen = {name: observe_database(server, name, user) if login else _without_login(server, name) for name in databases}
-    wanted = plan(user, password, len(databases), databases, login, seen)
+    # One for each database, and one that replaces it while the server still counts the first.
+    wanted = plan(user, password, 2 * len(databases), databases, login, seen)
     connection = connect(server)
     try:
         statements = shown(wanted.steps, connection)

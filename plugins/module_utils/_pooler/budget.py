@@ -59,9 +59,8 @@ class Budget:
         """
         if self.spare < 0:
             raise DbopsError(
-                f"Pools and direct users may open {self.taken} connections, PostgreSQL has {self.max_connections}:\n"
-                f"{self.table()}\n",
-                "Make pools smaller, or max_connections larger.",
+                f"Pools and direct users may open {self.taken} connections, PostgreSQL has {self.max_connections}",
+                f"Make pools smaller, or max_connections larger:\n{self.table()}",
             )
 
 

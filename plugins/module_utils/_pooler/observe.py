@@ -23,7 +23,7 @@ from ansible_collections.dbops.postgres.plugins.module_utils._pooler.plan import
     Observed,
 )
 from ansible_collections.dbops.postgres.plugins.module_utils._pooler.settings import parse_version
-from ansible_collections.dbops.postgres.plugins.module_utils._postgres import console
+from ansible_collections.dbops.postgres.plugins.module_utils._postgres import console, sockets
 
 Run = Callable[[Sequence[str]], tuple[int, str, str]]
 Row = Mapping[str, Any]
@@ -92,39 +92,23 @@ class ask:  # noqa: N801 # reads as a verb: with ask(place) as questions
 
 
 def place(run: Run) -> tuple[str, int]:
-    """Socket directory and port of the running process: of the sockets that exist, the one that is its own."""
-    pid = main_pid(run)
+    """Socket directory and port of the running process. The file may say something newer than what runs.
+
+    :raises DbopsError: nothing there is a console.
+    """
+    main_pid(run)
     found = _file(INI)
     said = ini.read(found.text, INI).get("pgbouncer", {}) if found else {}
-    directory = said.get("unix_socket_dir", SOCKET_DIRECTORY)
-    ports = [int(name.rpartition(".")[2]) for name in _own_sockets(pid, directory)]
-    port = int(said.get("listen_port", PORT))
-    if ports and port not in ports:
-        port = ports[0]
-    return directory, port
-
-
-def _own_sockets(pid: int, directory: str) -> list[str]:
-    """Paths of the sockets in ``directory`` that the process listens on (proc(5), /proc/net/unix)."""
-    inodes = set()
-    for number in os.listdir(f"/proc/{pid}/fd"):
+    declared = (said.get("unix_socket_dir", SOCKET_DIRECTORY), int(said.get("listen_port", PORT)))
+    problem = None
+    for candidate in (declared, *(item for item in sockets() if item != declared)):
         try:
-            target = os.readlink(f"/proc/{pid}/fd/{number}")
-        except OSError:
-            continue
-        if target.startswith("socket:["):
-            inodes.add(target[8:-1])
-    real = os.path.realpath(directory)
-    with open(f"/proc/{pid}/net/unix", encoding="utf-8") as stream:
-        rows = [line.split() for line in stream]
-    return [
-        row[7]
-        for row in rows
-        if len(row) > 7
-        and row[6] in inodes
-        and os.path.realpath(os.path.dirname(row[7])) == real
-        and ".s.PGSQL." in row[7]
-    ]
+            console(*candidate, OWNER).close()
+        except DbopsError as error:
+            problem = problem or error
+        else:
+            return candidate
+    raise problem or DbopsError("pgbouncer has no console")
 
 
 def main_pid(run: Run) -> int:

@@ -172,7 +172,8 @@ WITH {_OWN_SCHEMAS}
 SELECT n.nspname || '.' || p.proname, r.rolsuper,
        EXISTS (SELECT FROM pg_catalog.unnest(p.proconfig) c WHERE c LIKE 'search\\_path=%'),
        EXISTS (SELECT FROM pg_catalog.aclexplode(coalesce(p.proacl, pg_catalog.acldefault('f', p.proowner))) a
-                WHERE a.grantee = 0 AND a.privilege_type = 'EXECUTE')
+                WHERE a.grantee = 0 AND a.privilege_type = 'EXECUTE'),
+       p.prosrc ~* 'valid_?until|valuntil'
   FROM pg_catalog.pg_proc p JOIN own n ON n.oid = p.pronamespace JOIN pg_catalog.pg_roles r ON r.oid = p.proowner
  WHERE p.prosecdef
    AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend e WHERE e.classid = 'pg_catalog.pg_proc'::regclass

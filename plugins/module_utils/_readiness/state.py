@@ -190,6 +190,7 @@ class DefinerFunction:
     owner_is_superuser: bool
     search_path_pinned: bool
     public: bool
+    heeds_expiry: bool = False
 
 
 @dataclass(frozen=True)
@@ -353,6 +354,43 @@ class Server:
 
 
 @dataclass(frozen=True)
+class PooledDatabase:
+    """A row of pgbouncer's SHOW DATABASES, with the users that have a pool of it; ``reserve`` is on top of ``size``."""
+
+    name: str
+    host: str
+    port: int
+    dbname: str
+    size: int
+    reserve: int
+    mode: str
+    users: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Pooler:
+    """A running pgbouncer.
+
+    :param settings: SHOW CONFIG.
+    :param clear: users whose password stands in clear in its file; not the one that looks passwords up.
+    :param files: its configuration, password and HBA files.
+    :param plain_rules: lines of its HBA file that let another host in without TLS.
+    """
+
+    port: int
+    settings: Mapping[str, str]
+    databases: tuple[PooledDatabase, ...]
+    clear: Seen[tuple[str, ...]] = ()
+    files: tuple[File, ...] = ()
+    plain_rules: tuple[str, ...] = ()
+
+    @property
+    def users(self) -> frozenset[str]:
+        """Who comes through it, the look-up of passwords left out."""
+        return frozenset(user for database in self.databases for user in database.users)
+
+
+@dataclass(frozen=True)
 class Observed:
     """Everything that the probes judge."""
 
@@ -362,6 +400,7 @@ class Observed:
     weak_ciphers: Seen[tuple[str, ...]]
     leaks: Seen[Leaks]
     stored_leaks: Seen[StoredLeaks]
+    poolers: Seen[tuple[Pooler, ...]]
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,10 @@ from ansible_collections.dbops.postgres.plugins.module_utils._readiness.judge im
     hardening,
     logs,
     network,
+    pooling,
     register,
     secrets,
     tuning,
 )
 
-MODULES = (encryption, network, access, register, hardening, environment, tuning, logs, secrets)
+MODULES = (encryption, network, access, register, hardening, environment, tuning, logs, secrets, pooling)

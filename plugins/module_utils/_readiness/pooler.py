@@ -1,0 +1,173 @@
+# Copyright (c) 2026 the dbops.postgres authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Look at the pgbouncers that run on this host: by their own console, whoever set them up."""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import grp
+import ipaddress
+import os
+import pwd
+import re
+import shlex
+import stat
+from typing import Any
+
+from ansible_collections.dbops.postgres.plugins.module_utils._findings import Status
+from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError
+from ansible_collections.dbops.postgres.plugins.module_utils._postgres import console, sockets
+from ansible_collections.dbops.postgres.plugins.module_utils._readiness.state import (
+    File,
+    PooledDatabase,
+    Pooler,
+    Seen,
+    Unseen,
+)
+
+_ENTRY = re.compile(r'^\s*"((?:[^"]|"")*)"\s+"((?:[^"]|"")*)"')
+
+
+def observe() -> Seen[tuple[Pooler, ...]]:
+    """Every pgbouncer of this host; what cannot be asked makes the whole unseen."""
+    users = _users()
+    if not users:
+        return ()
+    if os.geteuid() != 0:
+        return Unseen(Status.NOT_TESTED, "A pooler runs here, and only root and its own user may ask it: become.")
+    found, problems = [], []
+    for directory, port in sockets():
+        for user in sorted(set(users)):
+            try:
+                found.append(_pooler(directory, port, user))
+            except DbopsError as error:  # PostgreSQL's own socket, or another user's pooler
+                problems.append(str(error))
+    if len(found) < len(users):
+        return Unseen(Status.ERROR, f"{len(users)} poolers run, {len(found)} answer: {'; '.join(problems)}")
+    return tuple(found)
+
+
+def _users() -> list[str]:
+    """Whose each pgbouncer of this host is."""
+    users = []
+    for path in glob.glob("/proc/[0-9]*/comm"):
+        with contextlib.suppress(OSError, KeyError):
+            with open(path, encoding="utf-8") as stream:
+                if stream.read().strip() != "pgbouncer":
+                    continue
+            directory = os.path.dirname(path)
+            with open(f"{directory}/status", encoding="utf-8") as stream:
+                numbers = next((line.split()[1:] for line in stream if line.startswith("NSpid:")), [])
+            if len(numbers) < 2:  # not in a container of this host
+                users.append(pwd.getpwuid(os.stat(directory).st_uid).pw_name)
+    return users
+
+
+def _pooler(directory: str, port: int, user: str) -> Pooler:
+    connection = console(directory, port, user)
+    try:
+        settings = {row["key"]: row["value"] or "" for row in _ask(connection, "SHOW CONFIG")}
+        databases = _ask(connection, "SHOW DATABASES")
+        pools = _ask(connection, "SHOW POOLS")
+    finally:
+        connection.close()
+    users = _admitted(settings.get("auth_hba_file", "")) if settings.get("auth_type") == "hba" else {}
+    for row in pools:
+        # A login that was refused leaves an empty pool behind.
+        alive = any(int(row[column]) for column in ("cl_active", "cl_waiting", "sv_active", "sv_idle", "sv_used"))
+        if alive and row["user"] != settings.get("auth_user"):
+            users.setdefault(row["database"], set()).add(row["user"])
+    paths = [settings.get(name, "") for name in ("conffile", "auth_file", "auth_hba_file")]
+    return Pooler(
+        port=port,
+        settings=settings,
+        databases=tuple(_database(row, users) for row in databases if row["name"] != "pgbouncer"),
+        clear=_clear(settings.get("auth_file", ""), settings.get("auth_user", "")),
+        files=tuple(_file(path) for path in paths if path),
+        plain_rules=tuple(
+            " ".join(words)
+            for words in _rules(settings.get("auth_hba_file", ""))
+            if words[0] in ("host", "hostnossl") and words[-1] != "reject" and not _loopback(words[3])
+        ),
+    )
+
+
+def _rules(path: str) -> list[list[str]]:
+    """The lines of an HBA file that name an address, as words."""
+    with contextlib.suppress(OSError, ValueError), open(path, encoding="utf-8") as stream:
+        lines = [shlex.split(line, comments=True) for line in stream]
+        return [words for words in lines if len(words) > 4]
+    return []
+
+
+def _admitted(path: str) -> dict[str, set[str]]:
+    """Database -> users that the HBA file names and does not reject; ``all`` names nobody."""
+    users: dict[str, set[str]] = {}
+    for words in _rules(path):
+        if words[-1] != "reject":
+            for database in words[1].split(","):
+                users.setdefault(database, set()).update(user for user in words[2].split(",") if user != "all")
+    return users
+
+
+def _loopback(address: str) -> bool:
+    try:
+        return ipaddress.ip_network(address, strict=False).is_loopback
+    except ValueError:
+        return False
+
+
+def _database(row: dict[str, Any], users: dict[str, set[str]]) -> PooledDatabase:
+    return PooledDatabase(
+        name=row["name"],
+        host=row["host"] or "",
+        port=int(row["port"] or 0),
+        dbname=row["database"],
+        size=int(row["pool_size"] or 0),
+        reserve=int(row.get("reserve_pool_size") or row.get("reserve_pool") or 0),
+        mode=row["pool_mode"] or "",
+        users=tuple(sorted(users.get(row["name"], ()))),
+    )
+
+
+def _ask(connection: Any, command: str) -> list[dict[str, Any]]:
+    with connection.cursor() as cursor:
+        cursor.execute(command)
+        names = [column.name for column in cursor.description]
+        return [dict(zip(names, row)) for row in cursor.fetchall()]
+
+
+def _clear(path: str, auth_user: str) -> Seen[tuple[str, ...]]:
+    if not path:
+        return ()
+    try:
+        with open(path, encoding="utf-8") as stream:
+            entries = [match.groups() for line in stream if (match := _ENTRY.match(line))]
+    except OSError as error:
+        return Unseen(Status.ERROR, f"{path} cannot be read: {error.strerror}")
+    return tuple(
+        user for user, secret in entries if secret and user != auth_user and not re.match(r"SCRAM-SHA-256\$", secret)
+    )
+
+
+def _file(path: str) -> File:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return File(path, exists=False)
+    return File(
+        path,
+        exists=True,
+        mode=stat.S_IMODE(found.st_mode),
+        owner=_named(lambda: pwd.getpwuid(found.st_uid).pw_name, found.st_uid),
+        group=_named(lambda: grp.getgrgid(found.st_gid).gr_name, found.st_gid),
+    )
+
+
+def _named(lookup: Any, number: int) -> str:
+    try:
+        return str(lookup())
+    except KeyError:
+        return str(number)

@@ -1,0 +1,178 @@
+# Copyright (c) 2026 the dbops.postgres authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""P-1: a truth table of poolers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from ansible_collections.dbops.postgres.plugins.module_utils._findings import Status
+from ansible_collections.dbops.postgres.plugins.module_utils._readiness import check
+from ansible_collections.dbops.postgres.plugins.module_utils._readiness.judge.pooling import milliseconds
+from ansible_collections.dbops.postgres.plugins.module_utils._readiness.judge.rules import PROBES
+from ansible_collections.dbops.postgres.plugins.module_utils._readiness.state import (
+    Connection,
+    DefinerFunction,
+    File,
+    Observed,
+    PooledDatabase,
+    Pooler,
+    Role,
+    RoleSetting,
+    Server,
+    Setting,
+    Thresholds,
+    Unseen,
+)
+from tests.unit._readiness.good import APP, good
+
+DATABASE = PooledDatabase("payments_db", "127.0.0.1", 5432, "payments_db", 10, 0, "transaction", (APP,))
+POOLER = Pooler(
+    port=6432,
+    settings={
+        "auth_file": "/etc/pgbouncer/userlist.txt",
+        "auth_query": "SELECT username, password FROM dbops_pooler.lookup($1)",
+        "auth_type": "hba",
+        "auth_user": "dbops_pooler",
+        "client_tls_sslmode": "prefer",
+        "listen_addr": "localhost,192.0.2.10",
+        "max_client_conn": "100",
+        "pool_mode": "transaction",
+        "query_wait_timeout": "30",
+    },
+    databases=(DATABASE,),
+    files=(File("/etc/pgbouncer/userlist.txt", exists=True, mode=0o600),),
+)
+FUNCTION = DefinerFunction(
+    "dbops_pooler.lookup", owner_is_superuser=True, search_path_pinned=True, public=False, heeds_expiry=True
+)
+TIMEOUTS = {
+    "statement_timeout": "30s",
+    "idle_in_transaction_session_timeout": "30s",
+    "idle_session_timeout": "5min",
+}
+
+
+def pooled(pooler: Pooler | None = POOLER, function: DefinerFunction | None = FUNCTION, **server: Any) -> Observed:
+    """A good server with this pooler."""
+    observed = good()
+    assert isinstance(observed.server, Server)
+    found = observed.server
+    assert not isinstance(found.databases, Unseen)
+    assert not isinstance(found.role_settings, Unseen)
+    settings = type(found.settings)(
+        {
+            "max_connections": Setting("100"),
+            "superuser_reserved_connections": Setting("3"),
+            "port": Setting("5432"),
+            **dict.fromkeys(TIMEOUTS, Setting("0")),
+            **{name: value for name, value in found.settings.items() if name not in TIMEOUTS},
+        }
+    )
+    databases = tuple(
+        replace(item, inside=replace(item.inside, definers=(function,) if function else ()))
+        if item.name == "payments_db" and not isinstance(item.inside, Unseen)
+        else item
+        for item in found.databases
+    )
+    assert any(item.name == "payments_db" for item in databases)
+    made = {
+        "settings": settings,
+        "databases": databases,
+        "role_settings": tuple(RoleSetting(APP, "", name, value) for name, value in TIMEOUTS.items()),
+        "connections": (),
+        "roles": (
+            Role("postgres", superuser=True, login=True, bootstrap=True),
+            Role(APP, login=True, connection_limit=20),
+            Role("payments_prod_migrator", login=True, connection_limit=4),
+            Role("dbops_pooler", login=True, connection_limit=2),
+        ),
+        **server,
+    }
+    return replace(observed, server=replace(found, **made), poolers=(pooler,) if pooler else ())
+
+
+def verdicts(seen: Observed) -> dict[str, tuple[Status, str]]:
+    """What P-1 says, by subject without the port."""
+    found = check.judged(seen, Thresholds(), check.select(["P-1"], []))
+    return {item.subject.partition(", port")[0]: (item.status, item.evidence) for item in found}
+
+
+def setting(**changes: str) -> Pooler:
+    return replace(POOLER, settings={**POOLER.settings, **changes})
+
+
+def test_a_good_pooler_passes() -> None:
+    assert {status for status, _evidence in verdicts(pooled()).values()} == {Status.PASS}
+
+
+def test_without_a_pooler_the_control_fails() -> None:
+    said = verdicts(pooled(None))
+    assert said["pooler"][0] is Status.FAIL
+    assert said["budget"][0] is Status.NOT_TESTED
+
+
+# A server, the subject that fails, and what is said of it.
+DEFECTS: list[tuple[Observed, str, str]] = [
+    (pooled(None), "pooler", "no pgbouncer runs"),
+    (pooled(replace(POOLER, databases=(replace(DATABASE, mode="session"),))), "pool mode", "payments_db: session"),
+    (pooled(setting(query_wait_timeout="0")), "cap and waiting time", "query_wait_timeout = 0 s"),
+    (pooled(setting(auth_type="md5")), "authentication of clients", "auth_type = md5"),
+    (pooled(setting(auth_type="trust")), "authentication of clients", "auth_type = trust"),
+    (
+        pooled(setting(auth_query="SELECT rolname, rolpassword FROM pg_authid WHERE rolname=$1")),
+        "look-up of passwords",
+        "reads the catalog itself",
+    ),
+    (pooled(function=None), "look-up of passwords", "has no SECURITY DEFINER function"),
+    (pooled(function=replace(FUNCTION, public=True)), "look-up of passwords", "PUBLIC may execute"),
+    (pooled(function=replace(FUNCTION, search_path_pinned=False)), "look-up of passwords", "no pinned search_path"),
+    (pooled(function=replace(FUNCTION, heeds_expiry=False)), "look-up of passwords", "CVE-2025-2291"),
+    (pooled(replace(POOLER, clear=(APP,))), "passwords in its files", f"{APP} in clear"),
+    (
+        pooled(replace(POOLER, files=(File("/etc/pgbouncer/userlist.txt", exists=True, mode=0o640),))),
+        "passwords in its files",
+        "has mode 0640",
+    ),
+    (pooled(setting(client_tls_sslmode="disable")), "encryption", "client_tls_sslmode = disable"),
+    (pooled(setting(auth_type="scram-sha-256")), "encryption", "client_tls_sslmode = prefer"),
+    (pooled(replace(POOLER, plain_rules=("host a b 10.0.0.0/8 scram-sha-256",))), "encryption", "host a b"),
+    (pooled(replace(POOLER, databases=(replace(DATABASE, size=95),))), "budget", "= 104 of 100"),
+    (pooled(replace(POOLER, databases=(replace(DATABASE, reserve=85),))), "budget", "= 104 of 100"),
+    (pooled(roles=(Role("reporter", login=True),)), "budget", "without a limit, so without a budget: reporter"),
+    (
+        pooled(connections=(Connection(APP, "payments_db", "10.0.0.9", tls=True),)),
+        "way of the applications",
+        f"{APP} from 10.0.0.9",
+    ),
+    (pooled(role_settings=()), "timeouts of pooled logins", "statement_timeout = 0"),
+    (
+        pooled(role_settings=(RoleSetting(APP, "", "statement_timeout", "31s"),)),
+        "timeouts of pooled logins",
+        "statement_timeout = 31s",
+    ),
+]
+
+
+@pytest.mark.parametrize(("seen", "subject", "says"), DEFECTS)
+def test_each_defect_is_found(seen: Observed, subject: str, says: str) -> None:
+    status, evidence = verdicts(seen)[subject]
+    assert status is Status.FAIL
+    assert says in evidence
+
+
+def test_every_probe_can_fail() -> None:
+    subjects = {item.subject for item in PROBES if item.control == "P-1"}
+    assert subjects == {subject for _seen, subject, _says in DEFECTS}
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("30s", 30_000), ("30000", 30_000), ("5min", 300_000), ("0", 0), ("soon", -1), ("1 h", 3_600_000)],
+)
+def test_times(text: str, value: float) -> None:
+    assert milliseconds(text) == value

@@ -88,10 +88,14 @@ def _passwords() -> dict[str, str]:
         _private(key, secrets.token_urlsafe(32) + "\n")
         vault.unlink(missing_ok=True)
     if not vault.exists():
-        fresh = {"vault_access_passwords": {login: secrets.token_urlsafe(24) for login in LOGINS}}
+        fresh = {
+            "vault_access_passwords": {login: secrets.token_urlsafe(24) for login in LOGINS},
+            "vault_pgbouncer_auth_password": secrets.token_urlsafe(24),
+        }
         _vault("encrypt", f"--output={vault}", "-", text=yaml.safe_dump(fresh))
-    read: dict[str, dict[str, str]] = yaml.safe_load(_vault("view", str(vault)))
-    return read["vault_access_passwords"]
+    read: dict[str, Any] = yaml.safe_load(_vault("view", str(vault)))
+    passwords: dict[str, str] = read["vault_access_passwords"]
+    return passwords
 
 
 def _vault(*arguments: str, text: str = "") -> str:
@@ -103,12 +107,19 @@ def _vault(*arguments: str, text: str = "") -> str:
 def _client_files(host: Host, passwords: dict[str, str]) -> None:
     """A service file and a password file for psql, so that no password is typed or seen."""
     services = [
-        f"[{login}]\nhost={host.address}\nport=5432\ndbname={database}\nuser={login}\n"
+        f"[{login}]\nhost={host.address}\nport={_port(login)}\ndbname={database}\nuser={login}\n"
         f"sslmode=verify-full\nsslrootcert={STATE / 'ca' / 'ca.crt'}\n"
         for login, database in LOGINS.items()
     ]
     _private(STATE / "pg_service.conf", "\n".join(services))
-    _private(STATE / "pgpass", "".join(f"{host.address}:5432:*:{login}:{passwords[login]}\n" for login in LOGINS))
+    _private(
+        STATE / "pgpass", "".join(f"{host.address}:{_port(login)}:*:{login}:{passwords[login]}\n" for login in LOGINS)
+    )
+
+
+def _port(login: str) -> int:
+    """Applications come through the pool, everybody else directly."""
+    return 6432 if login.endswith("_app") else 5432
 
 
 def _private(path: Path, text: str) -> None:

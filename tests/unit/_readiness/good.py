@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from ansible_collections.dbops.postgres.plugins.module_utils._findings import Status
 from ansible_collections.dbops.postgres.plugins.module_utils._readiness import state
 from ansible_collections.dbops.postgres.plugins.module_utils._readiness.state import (
     Certificate,
@@ -201,7 +202,7 @@ def good() -> Observed:
         storage=Storage({"data directory": VOLUME, "WAL": VOLUME}),
     )
     leaks = state.Leaks(ages=(state.Age("payments_url", 12, 90),))
-    elsewhere = state.unseen(state.Status.NOT_TESTED, "the pooler has a host of its own")
+    elsewhere = state.unseen(Status.NOT_TESTED, "the pooler has a host of its own")
     certificate = Certificate(True, "TLSv1.3", "TLS_AES_256_GCM_SHA384", "", "2027-01-01", 200)
     return Observed(server, host, certificate, (), leaks, state.StoredLeaks((), (), 0), elsewhere)
 

@@ -36,7 +36,7 @@ def console(host: Host, command: str) -> list[dict[str, str]]:
     """A command of the console, as the pooler's own user over the socket."""
     psql = "runuser -u postgres -- psql -XA -P footer=off -h /run/postgresql -p 6432 -U pgbouncer pgbouncer -c %s"
     title, *rows = host.check_output(psql, command).splitlines()
-    return [dict(zip(title.split("|"), row.split("|"))) for row in rows]
+    return [dict(zip(title.split("|"), row.split("|"), strict=True)) for row in rows]
 
 
 def test_the_application_comes_through_the_pool(host: Host) -> None:
@@ -68,7 +68,9 @@ def test_the_migrator_comes_without_the_pool(host: Host) -> None:
 
 
 def test_a_wrong_password_does_not_come_in(host: Host) -> None:
-    run = host.run("PGPASSWORD=wrong psql -XAtc 'SELECT 1' 'host=127.0.0.1 port=6432 dbname=shop_db user=shop_stage_app'")
+    run = host.run(
+        "PGPASSWORD=wrong psql -XAtc 'SELECT 1' 'host=127.0.0.1 port=6432 dbname=shop_db user=shop_stage_app'"
+    )
     assert not run.succeeded
 
 

@@ -15,7 +15,8 @@ description:
     expired, and nothing for a superuser, a member of one, a replication role or a role that bypasses row-level
     security.
   - The function runs as its owner with a pinned C(search_path) and qualified names. The login is no member of any
-    role, has the right to connect to the pooled databases, and two connections a database at most, one and its successor.
+    role, has the right to connect to the pooled databases, and two connections a database at most, one and its
+    successor.
   - The server receives a SCRAM verifier of O(password), never the password.
   - Needs a superuser, because only superusers may let somebody read C(pg_authid).
 options:

@@ -154,7 +154,8 @@ def idle(db: Host) -> bool:
 def main(arguments: list[str]) -> int:
     """All measurements; the status is 1 if one misses its limit."""
     seconds = int(arguments[0]) if arguments else 60
-    db, client = up(GROUP, [HostSpec("db", "debian13"), HostSpec("client", "debian13")])
+    hosts = {host.name: host for host in up(GROUP, [HostSpec("db", "debian13"), HostSpec("client", "debian13")])}
+    db, client = hosts["db"], hosts["client"]
     try:
         prepare(db, client)
         many = pgbench(

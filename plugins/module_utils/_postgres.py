@@ -133,7 +133,9 @@ def login_from(params: Mapping[str, Any]) -> Login:
     )
 
 
-def connect(login: Login, database: str | None = None, *, autocommit: bool = False) -> extensions.connection:
+def connect(
+    login: Login, database: str | None = None, *, autocommit: bool = False, pooled: bool = False
+) -> extensions.connection:
     """Open a connection.
 
     Session settings are made by the connection's options, so that they hold from the first statement: an empty
@@ -141,6 +143,7 @@ def connect(login: Login, database: str | None = None, *, autocommit: bool = Fal
     it, UTC. Run as root over the UNIX socket without a password, the connection is opened as the operating
     system's user of the same name, so that ``peer`` authentication works without ``become_user``.
 
+    :param pooled: through a pool in transaction mode; no session settings then: another session would have them.
     :raises DbopsError: psycopg2 is missing, or the server refused; the text holds no password.
     """
     if not HAS_PSYCOPG2:
@@ -156,7 +159,9 @@ def connect(login: Login, database: str | None = None, *, autocommit: bool = Fal
         "sslrootcert": login.ca_cert,
         "connect_timeout": CONNECT_TIMEOUT_SECONDS,
         "application_name": "dbops.postgres",
-        "options": f"-c search_path= -c lock_timeout={LOCK_TIMEOUT} -c timezone=UTC -c client_min_messages=warning",
+        "options": None
+        if pooled
+        else f"-c search_path= -c lock_timeout={LOCK_TIMEOUT} -c timezone=UTC -c client_min_messages=warning",
     }
     try:
         with _peer_user(login):

@@ -35,6 +35,7 @@ def observed(login: Login, databases: Sequence[str], now: datetime.datetime) -> 
             leaks=server,
             stored_leaks=server,
             poolers=server,
+            load_test=server,
         )
     remote = Unseen(
         Status.NOT_TESTED, "Connected over the network: files and processes of the server are out of sight."
@@ -45,6 +46,7 @@ def observed(login: Login, databases: Sequence[str], now: datetime.datetime) -> 
         leaks=leaks.observe(server.settings, now.timestamp()) if login.host in _LOCAL else remote,
         stored_leaks=leaks.stored(login, leaks.with_statements(server)),
         poolers=pooler.observe() if login.host in _LOCAL else remote,
+        load_test=pooler.load_test(now.timestamp()) if login.host in _LOCAL else remote,
         certificate=certificate.presented(*address(login, server), now),
         weak_ciphers=certificate.weak_ciphers(value(server.settings, "ssl_ciphers")),
     )

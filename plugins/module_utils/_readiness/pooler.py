@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
 import glob
 import grp
 import ipaddress
+import json
 import os
 import pwd
 import re
@@ -21,12 +23,14 @@ from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsE
 from ansible_collections.dbops.postgres.plugins.module_utils._postgres import console, sockets
 from ansible_collections.dbops.postgres.plugins.module_utils._readiness.state import (
     File,
+    LoadTest,
     PooledDatabase,
     Pooler,
     Seen,
     Unseen,
 )
 
+LOAD_TEST = "/var/lib/dbops-postgres/evidence/load_test.json"
 _ENTRY = re.compile(r'^\s*"((?:[^"]|"")*)"\s+"((?:[^"]|"")*)"')
 
 
@@ -47,6 +51,24 @@ def observe() -> Seen[tuple[Pooler, ...]]:
     if len(found) < len(users):
         return Unseen(Status.ERROR, f"{len(users)} poolers run, {len(found)} answer: {'; '.join(problems)}")
     return tuple(found)
+
+
+def load_test(now: float) -> Seen[LoadTest]:
+    """The record that the playbook load_test leaves on the server's host."""
+    try:
+        with open(LOAD_TEST, encoding="utf-8") as stream:
+            record = json.load(stream)
+        when = datetime.datetime.fromisoformat(record["time"]).timestamp()
+        said = (
+            f"{record['clients']} clients, {record['duration_seconds']} s: "
+            f"{record['requests_per_second']:g} transactions a second, p95 {record['p95_ms']:g} ms, "
+            f"{record['errors']} errors"
+        )
+        return LoadTest(record["passed"] is True, int((now - when) // 86400), said)
+    except FileNotFoundError:
+        return Unseen(Status.NOT_TESTED, "No load test is on record: playbook load_test.")
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        return Unseen(Status.ERROR, f"{LOAD_TEST} cannot be read: {error}")
 
 
 def _users() -> list[str]:

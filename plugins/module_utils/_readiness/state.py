@@ -354,6 +354,15 @@ class Server:
 
 
 @dataclass(frozen=True)
+class LoadTest:
+    """The last load test on record, by the playbook load_test. ``days``: since then."""
+
+    passed: bool
+    days: int
+    said: str
+
+
+@dataclass(frozen=True)
 class PooledDatabase:
     """A row of pgbouncer's SHOW DATABASES, with the users that have a pool of it; ``reserve`` is on top of ``size``."""
 
@@ -401,6 +410,7 @@ class Observed:
     leaks: Seen[Leaks]
     stored_leaks: Seen[StoredLeaks]
     poolers: Seen[tuple[Pooler, ...]]
+    load_test: Seen[LoadTest]
 
 
 @dataclass(frozen=True)
@@ -409,6 +419,7 @@ class Thresholds:
 
     certificate_days: int = 30
     slow_query_ms: int = 500
+    load_test_days: int = 180
     network_prefix_v4: int = 16
     network_prefix_v6: int = 48
     environment: str = ""

@@ -202,9 +202,10 @@ def good() -> Observed:
         storage=Storage({"data directory": VOLUME, "WAL": VOLUME}),
     )
     leaks = state.Leaks(ages=(state.Age("payments_url", 12, 90),))
+    tested = state.LoadTest(True, 3, "1000 clients")
     elsewhere = state.unseen(Status.NOT_TESTED, "the pooler has a host of its own")
     certificate = Certificate(True, "TLSv1.3", "TLS_AES_256_GCM_SHA384", "", "2027-01-01", 200)
-    return Observed(server, host, certificate, (), leaks, state.StoredLeaks((), (), 0), elsewhere)
+    return Observed(server, host, certificate, (), leaks, state.StoredLeaks((), (), 0), elsewhere, tested)
 
 
 def set_to(**settings: str) -> Observed:

@@ -5,19 +5,22 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ansible_collections.dbops.postgres.plugins.module_utils._findings import Status
-from ansible_collections.dbops.postgres.plugins.module_utils._readiness import check
+from ansible_collections.dbops.postgres.plugins.module_utils._readiness import check, pooler
 from ansible_collections.dbops.postgres.plugins.module_utils._readiness.judge.pooling import milliseconds
 from ansible_collections.dbops.postgres.plugins.module_utils._readiness.judge.rules import PROBES
 from ansible_collections.dbops.postgres.plugins.module_utils._readiness.state import (
     Connection,
     DefinerFunction,
     File,
+    LoadTest,
     Observed,
     PooledDatabase,
     Pooler,
@@ -176,3 +179,43 @@ def test_every_probe_can_fail() -> None:
 )
 def test_times(text: str, value: float) -> None:
     assert milliseconds(text) == value
+
+
+@pytest.mark.parametrize(
+    ("last", "status"),
+    [
+        (LoadTest(True, 3, "fast"), Status.PASS),
+        (LoadTest(True, 181, "fast"), Status.FAIL),
+        (LoadTest(False, 3, "slow"), Status.FAIL),
+        (Unseen(Status.NOT_TESTED, "none on record"), Status.NOT_TESTED),
+    ],
+)
+def test_the_last_load_test(last: LoadTest | Unseen, status: Status) -> None:
+    [found] = check.judged(replace(pooled(), load_test=last), Thresholds(), check.select(["P-7"], []))
+    assert found.status is status
+
+
+@pytest.mark.parametrize(
+    ("text", "status"),
+    [(None, Status.NOT_TESTED), ("{", Status.ERROR), ("[]", Status.ERROR), ('{"time": "soon"}', Status.ERROR)],
+)
+def test_a_record_that_cannot_be_read_is_no_pass(
+    text: str | None, status: Status, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "load_test.json"
+    if text is not None:
+        path.write_text(text)
+    monkeypatch.setattr(pooler, "LOAD_TEST", str(path))
+    found = pooler.load_test(0.0)
+    assert isinstance(found, Unseen)
+    assert found.status is status
+
+
+def test_a_record_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = {"clients": 9, "duration_seconds": 60, "requests_per_second": 1200.5, "p95_ms": 8, "errors": 0}
+    path = tmp_path / "load_test.json"
+    path.write_text(json.dumps({"time": "1970-01-02T00:00:00+00:00", "passed": True, **spec}))
+    monkeypatch.setattr(pooler, "LOAD_TEST", str(path))
+    assert pooler.load_test(5 * 86400.0) == LoadTest(
+        True, 4, "9 clients, 60 s: 1200.5 transactions a second, p95 8 ms, 0 errors"
+    )

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the dbops.postgres authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""P-1: a pooler runs, in transaction mode, with a cap, within a budget; who comes through it, and how it knows them."""
+"""P-1: a pooler, its mode, cap and budget; who comes through it, and how it knows them. P-7: the last load test."""
 
 from __future__ import annotations
 
@@ -248,6 +248,17 @@ def timeouts_are_in_force(seen: Observed, _want: Thresholds) -> Iterator[Outcome
         "too long, or none",
         "ALTER ROLE ... SET statement_timeout = '30s', idle_in_transaction_session_timeout = '30s', "
         "idle_session_timeout = '300s'.",
+    )
+
+
+@probe("P-7", "load test")
+def a_load_test_was_passed(seen: Observed, want: Thresholds) -> Iterator[Outcome]:
+    last = look(seen.load_test)
+    yield holds(
+        last.passed and last.days <= want.load_test_days,
+        "load test",
+        f"{last.said}; {'passed' if last.passed else 'failed'}, {last.days} days ago",
+        f"Playbook load_test, every {want.load_test_days} days and after a change of size.",
     )
 
 

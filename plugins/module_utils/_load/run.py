@@ -64,7 +64,9 @@ def run(spec: LoadSpec, password: str) -> Result:
     refuse_production(spec, environment_of(spec, password))
     directory = tempfile.mkdtemp(prefix="dbops-load-")  # 0700
     try:
-        files = tuple(_write(f"{directory}/script-{number}", text) for number, (text, _) in enumerate(spec.scripts))
+        files = tuple(
+            _write(f"{directory}/script-{number}", text) for number, (text, _weight) in enumerate(spec.scripts)
+        )
         secret = _write(f"{directory}/pgpass", f"*:*:*:*:{_escaped(password)}\n")
         status, said = _pgbench([pgbench, *arguments(spec, files, f"{directory}/log")], spec, directory, secret)
         moments = []

@@ -79,6 +79,7 @@ class Receipt:
     :param rto_seconds: from the start until the last database was restored; 0: it never was.
     :param rpo_seconds: age of the snapshot when the drill started: what a loss at that moment would have cost.
     :param rto_target_seconds: 0: none was declared.
+    :param every_days: how old the last drill may become, for whoever judges this receipt later.
     """
 
     id: str
@@ -91,6 +92,7 @@ class Receipt:
     rto_seconds: float
     rpo_seconds: float
     rto_target_seconds: float
+    every_days: float
     server_version: str
     level: str
     steps: tuple[DrillStep, ...]

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from ansible_collections.dbops.postgres.plugins.module_utils._findings import Status
 from ansible_collections.dbops.postgres.plugins.module_utils._postgres import Login
-from ansible_collections.dbops.postgres.plugins.module_utils._readiness import certificate, host, leaks, observe
+from ansible_collections.dbops.postgres.plugins.module_utils._readiness import certificate, drills, host, leaks, observe
 from ansible_collections.dbops.postgres.plugins.module_utils._readiness.observe import value
 from ansible_collections.dbops.postgres.plugins.module_utils._readiness.state import Observed, Server, Unseen
 
@@ -22,7 +22,14 @@ def observed(login: Login, databases: Sequence[str], now: datetime.datetime) -> 
     server = observe.observe(login, databases)
     if isinstance(server, Unseen):
         return Observed(
-            server=server, host=server, certificate=server, weak_ciphers=server, leaks=server, stored_leaks=server
+            server=server,
+            host=server,
+            certificate=server,
+            weak_ciphers=server,
+            leaks=server,
+            stored_leaks=server,
+            # Whether a backup was proven does not depend on a server that is up.
+            drills=drills.observe(now) if login.host in _LOCAL else server,
         )
     remote = Unseen(
         Status.NOT_TESTED, "Connected over the network: files and processes of the server are out of sight."
@@ -31,6 +38,7 @@ def observed(login: Login, databases: Sequence[str], now: datetime.datetime) -> 
         server=server,
         host=host.observe(server.settings) if login.host in _LOCAL else remote,
         leaks=leaks.observe(server.settings, now.timestamp()) if login.host in _LOCAL else remote,
+        drills=drills.observe(now) if login.host in _LOCAL else remote,
         stored_leaks=leaks.stored(login, leaks.with_statements(server)),
         certificate=certificate.presented(*address(login, server), now),
         weak_ciphers=certificate.weak_ciphers(value(server.settings, "ssl_ciphers")),

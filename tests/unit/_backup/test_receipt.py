@@ -26,6 +26,7 @@ GOOD = Receipt(
     rto_seconds=120.0,
     rpo_seconds=8100.0,
     rto_target_seconds=3600.0,
+    every_days=8.0,
     server_version="17.6",
     level="hashes",
     steps=tuple(DrillStep(name, r.PASSED, 1.0, "fine") for name in r.STEPS),

@@ -130,7 +130,9 @@ def environment() -> dict[str, str]:
     return {**kept, "LC_ALL": "C", "PATH": kept.get("PATH", "/usr/bin:/bin")}
 
 
-def run(command: Sequence[str], *, timeout: float | None = None, text: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+def run(
+    command: Sequence[str], *, timeout: float | None = None, text: bytes = b""
+) -> subprocess.CompletedProcess[bytes]:
     """Run a tool as the right user with the right environment."""
     return subprocess.run(
         command,

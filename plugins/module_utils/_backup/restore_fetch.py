@@ -89,7 +89,7 @@ def _chain(commands: Sequence[Sequence[str]], file: IO[bytes], problems: list[st
     try:
         for number, command in enumerate(commands):
             last = number == len(commands) - 1
-            said = tempfile.TemporaryFile()  # noqa: SIM115 # lives as long as its process
+            said: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 # lives as long as its process
             try:
                 process = subprocess.Popen(
                     command,

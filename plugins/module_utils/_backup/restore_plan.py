@@ -108,7 +108,7 @@ def steps(spec: RestoreSpec, names: Names, set_id: str, age: str, size: str, ser
     if spec.in_place:
         lines += [
             f"give {names.new} the settings and privileges of {spec.database}",
-            f"end all sessions of {spec.database}, rename it {names.kept} and {names.new} {spec.database}, both at once",
+            f"end all sessions of {spec.database}, rename it {names.kept} and {names.new} {spec.database}, at once",
             f"leave {names.kept} as it is: drop it when you need it no more",
         ]
     else:

@@ -71,7 +71,7 @@ def test_every_name_fits(database: str) -> None:
 
 def test_what_it_will_do_is_said() -> None:
     told = steps(IN_PLACE, names_of(IN_PLACE, "1", THERE), "20261124T010000Z", "2 h", "1.2 GB", "db1")
-    assert any("rename it shop_before_1 and shop_restored_1 shop" in line for line in told)
+    assert any("rename it shop_before_1 and shop_restored_1 shop, at once" in line for line in told)
     told = steps(BESIDE, names_of(BESIDE, "1", THERE), "20261124T010000Z", "2 h", "1.2 GB", "db1")
     assert told[-1] == "leave shop as it is"
     assert "1.2 GB" in told[0]

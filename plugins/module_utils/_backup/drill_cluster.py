@@ -35,6 +35,7 @@ PORT = 5432  # names the socket only: nothing listens on TCP
 START_SECONDS = 120
 STOP_SECONDS = 60
 
+_PROGRAMS = ("initdb", "pg_amcheck", "pg_ctl", "pg_restore", "postgres", "psql")
 _NAME = re.compile(r"drill-[0-9a-f]{12}")
 
 # Nobody needs this cluster after a power failure; nothing of it leaves it: no archive, no replication, no jobs.
@@ -212,7 +213,7 @@ def remove(path: str, name: str) -> None:
     directory = os.path.join(path, name)
     if not _NAME.fullmatch(name) or not os.path.isfile(marker):
         raise DbopsError(f"{directory} is no cluster of a drill", "Look at what it is; drills remove their own only.")
-    _stop(os.path.join(directory, "data"))
+    _stop(directory)
     if os.path.isdir(directory):
         try:
             shutil.rmtree(directory)
@@ -221,36 +222,39 @@ def remove(path: str, name: str) -> None:
     os.unlink(marker)
 
 
-def _stop(data: str) -> None:
-    """Stop the server of a data directory at once: nobody needs what is in it."""
+def _stop(directory: str) -> None:
+    """End everything that works on a throwaway cluster at once: nobody needs what is in it."""
     end = time.monotonic() + STOP_SECONDS
-    sent = 0
-    while True:
-        pid = postmaster(data)
-        if pid is None:
-            return
+    told: set[int] = set()
+    while running := processes(directory):
         if time.monotonic() > end:
-            raise DbopsError(f"The throwaway server of {data} (pid {pid}) does not stop", "Stop it by hand.")
-        # SIGQUIT is PostgreSQL's immediate shutdown; it kills children that do not follow after 5 s by itself.
-        wanted = signal.SIGQUIT if time.monotonic() < end - STOP_SECONDS / 2 else signal.SIGKILL
-        if wanted != sent:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, wanted)
-            sent = wanted
+            raise DbopsError(
+                f"The throwaway server of {directory} (pid {running[0]}) does not stop", "Stop it by hand."
+            )
+        late = time.monotonic() > end - STOP_SECONDS / 2
+        for pid in running:
+            if late or pid not in told:
+                # SIGQUIT is PostgreSQL's immediate shutdown: its children end with it.
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL if late else signal.SIGQUIT)
+                told.add(pid)
         time.sleep(0.02)
 
 
-def postmaster(data: str) -> int | None:
-    """The process of the server that runs on this data directory.
+def processes(directory: str) -> list[int]:
+    """PostgreSQL's programs that name a file of this directory in their arguments, in which its name is unique.
 
-    postmaster.pid alone does not say it: after a crash its number may be another process's, even the live server's.
+    Not by postmaster.pid, whose number may be another process's after a crash, even the live server's; and not by
+    /proc/PID/cwd, which a root without CAP_SYS_PTRACE, as in a hardened unit, does not see.
     """
-    try:
-        with open(os.path.join(data, "postmaster.pid"), encoding="utf-8") as file:
-            pid = int(file.readline())
-        return pid if os.path.samefile(f"/proc/{pid}/cwd", data) else None
-    except (OSError, ValueError):
-        return None
+    found = []
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            with contextlib.suppress(OSError), open(f"/proc/{entry}/cmdline", "rb") as file:
+                program, *arguments = os.fsdecode(file.read()).split("\0")
+                if os.path.basename(program) in _PROGRAMS and any(f"{directory}/" in item for item in arguments):
+                    found.append(int(entry))
+    return found
 
 
 @contextlib.contextmanager

@@ -25,7 +25,7 @@ _MOST_LINES = 20
 def amcheck(made: Cluster, database: str, jobs: int) -> list[str]:
     """What pg_amcheck finds in the tables and indexes of a database, one line each."""
     drill_cluster.assert_own(made)
-    done = drill_cluster.run(made.tool("pg_amcheck", "--install-missing", f"--jobs={jobs}", database=database))
+    done = drill_cluster.run(made.tool("pg_amcheck", "--install-missing", f"--jobs={jobs}", database))
     said = (done.stdout + done.stderr).decode("utf-8", "replace").splitlines()
     lines = [" ".join(line.split()) for line in said if line.strip() and not line.startswith("query was:")]
     if done.returncode == 0:

@@ -156,6 +156,13 @@ def identity() -> dict[str, Any]:
     return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
 
 
+def give(path: str) -> None:
+    """Let the user of the tools have a file or directory that we made."""
+    if name := account():
+        entry = pwd.getpwnam(name)
+        os.chown(path, entry.pw_uid, entry.pw_gid)
+
+
 def area(path: str) -> str:
     """The scratch directory, made if it is not there; nobody else may be able to write in it.
 
@@ -275,9 +282,7 @@ def cluster(path: str, major: int, superuser: str, about: Mapping[str, str]) -> 
     try:
         for directory in (made.directory, made.socket, made.files):
             os.mkdir(directory, 0o700)
-            if name_of := account():
-                entry = pwd.getpwnam(name_of)
-                os.chown(directory, entry.pw_uid, entry.pw_gid)
+            give(directory)
         yield made
     finally:
         remove(path, name)

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from ansible_collections.dbops.postgres.plugins.module_utils import _postgres
 from ansible_collections.dbops.postgres.plugins.module_utils._backup import drill_cluster
 from ansible_collections.dbops.postgres.plugins.module_utils._backup.drill_cluster import Cluster
+from ansible_collections.dbops.postgres.plugins.module_utils._backup.drill_set import BackupError
 from ansible_collections.dbops.postgres.plugins.module_utils._backup.restore_globals import for_scratch
 from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError
 
@@ -47,12 +48,12 @@ def settings_for(extensions: Mapping[str, Iterable[str]], binaries: str) -> dict
 def restore_globals(made: Cluster, text: str) -> None:
     """Roles, their memberships and settings, and tablespaces, which lie in the cluster's own directory.
 
-    :raises DbopsError: with psql's own words.
+    :raises BackupError: with psql's own words.
     """
     command = made.tool("psql", "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--file=-", database="template1")
     done = drill_cluster.run(command, text=for_scratch(text, made.superuser).encode(), timeout=_GLOBALS_SECONDS)
     if done.returncode != 0:
-        raise DbopsError(f"The globals cannot be restored: {last_lines(done.stderr)}", "Look at the set's globals.")
+        raise _failed("psql", done.stderr)
 
 
 def missing_extensions(made: Cluster, wanted: Mapping[str, Mapping[str, str]]) -> list[str]:
@@ -111,12 +112,12 @@ def missing_locales(wanted: Mapping[str, Iterable[str]]) -> list[str]:
 def listing(made: Cluster, path: str) -> int:
     """How many entries the dump has, by ``pg_restore --list``.
 
-    :raises DbopsError: it is no dump.
+    :raises BackupError: it is no dump.
     """
     command = [os.path.join(made.binaries, "pg_restore"), "--list", path]
     done = drill_cluster.run(command, timeout=_LIST_SECONDS)
     if done.returncode != 0:
-        raise DbopsError(f"pg_restore --list: {last_lines(done.stderr)}", "The dump is damaged: take a new backup.")
+        raise _failed("pg_restore --list", done.stderr)
     return sum(not line.startswith(b";") for line in done.stdout.splitlines() if line)
 
 
@@ -134,13 +135,21 @@ def clear_default_database(made: Cluster) -> None:
 def restore(made: Cluster, path: str, jobs: int) -> None:
     """Restore a whole database as a person would after a loss: the dump itself creates it.
 
-    :raises DbopsError: the first error, in pg_restore's own words. No time limit: the unit has one.
+    :raises BackupError: the first error, in pg_restore's own words. No time limit: the unit has one.
     """
     drill_cluster.assert_own(made)
     command = made.tool("pg_restore", "--exit-on-error", "--create", f"--jobs={jobs}", path, database="template1")
     done = drill_cluster.run(command)
     if done.returncode != 0:
-        raise DbopsError(f"pg_restore: {last_lines(done.stderr)}", "This set cannot be restored: take a new backup.")
+        raise _failed("pg_restore", done.stderr)
+
+
+def _failed(tool: str, said: bytes) -> Exception:
+    """What a tool that failed says of the backup, or of this host."""
+    text = f"{tool}: {last_lines(said)}"
+    if b"No space left on device" in said:
+        return DbopsError(text, "Give the scratch directory more room (restore_drill_scratch).")
+    return BackupError([text], "This set cannot be restored: take a new backup.")
 
 
 def last_lines(text: bytes, most: int = 4) -> str:

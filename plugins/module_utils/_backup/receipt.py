@@ -23,16 +23,16 @@ _ORDER = (ERROR, FAILED, NOT_REACHED, PASSED)  # the worst first
 # Every step of a drill in its order, so that a receipt also shows what was not reached.
 STEPS = (
     "set",
-    "freshness",
     "manifest",
+    "freshness",
     "disk space",
     "objects",
     "scratch cluster",
     "globals",
     "extensions and roles",
     "restore",
-    "schema",
     "contents",
+    "schema",
     "integrity",
     "smoke queries",
     "newest rows",

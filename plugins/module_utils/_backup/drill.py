@@ -20,17 +20,17 @@ from ansible_collections.dbops.postgres.plugins.module_utils._backup import (
     drill_cluster,
     drill_load,
     drill_prove,
+    drill_set,
     restore_fetch,
 )
 from ansible_collections.dbops.postgres.plugins.module_utils._backup.drill_cluster import Cluster
 from ansible_collections.dbops.postgres.plugins.module_utils._backup.drill_set import (
     BackupError,
-    BackupSet,
     Comparison,
-    Source,
-    StoredObject,
+    Target,
 )
 from ansible_collections.dbops.postgres.plugins.module_utils._backup.drill_spec import DrillSpec
+from ansible_collections.dbops.postgres.plugins.module_utils._backup.manifest import Manifest, StoredObject
 from ansible_collections.dbops.postgres.plugins.module_utils._backup.receipt import (
     ERROR,
     FAILED,
@@ -115,7 +115,7 @@ class Drill:
     """
 
     spec: DrillSpec
-    source: Source
+    target: Target
     identity: str = ""
     set_id: str = ""
     host: str = ""
@@ -123,7 +123,7 @@ class Drill:
     clock: Callable[[], float] = time.time
     steps: Steps = field(init=False)
     name: str = ""
-    chosen: BackupSet | None = None
+    chosen: Manifest | None = None
     restored: list[RestoredDatabase] = field(default_factory=list)
     compared: dict[str, Comparison] = field(default_factory=dict)
     rto_seconds: float = 0.0
@@ -140,7 +140,7 @@ class Drill:
             id=f"{moment:%Y%m%dT%H%M%SZ}-{self.name.rpartition('-')[2] or 'none'}",
             host=self.host or os.uname().nodename,
             set=found.id if found else "",
-            target=self.source.name,
+            target=self.target.name,
             set_time=found.time if found else 0.0,
             started=started,
             seconds=time.monotonic() - begun,
@@ -157,10 +157,10 @@ class Drill:
     def _hold(self, started: float, begun: float) -> None:
         step = self.steps.step
         with step("set") as note:
-            set_id = self.source.choose(self.set_id)
-            note.detail = f"{set_id} at {self.source.name}"
+            set_id = drill_set.choose(self.target, self.set_id)
+            note.detail = f"{set_id} at {self.target.name}"
         with step("manifest") as note:
-            self.chosen = found = self.source.open(set_id)
+            self.chosen = found = drill_set.opened(self.target, set_id)
             note.detail = f"{len(found.databases)} database(s), PostgreSQL {found.server_version}, level {found.level}"
         with step("freshness") as note:
             self._freshness(note, started, found)
@@ -173,7 +173,7 @@ class Drill:
         stack = ExitStack()
         try:
             with step("objects") as note:
-                about = {"set": found.id, "target": self.source.name}
+                about = {"set": found.id, "target": self.target.name}
                 made = stack.enter_context(drill_cluster.cluster(area, found.major, found.superuser, about))
                 self.name = made.name
                 self._objects(note, made, found)
@@ -183,7 +183,7 @@ class Drill:
                 stack.close()
                 note.detail = f"{self.name or 'nothing'} is gone"
 
-    def _freshness(self, note: Note, now: float, found: BackupSet) -> None:
+    def _freshness(self, note: Note, now: float, found: Manifest) -> None:
         age = now - found.time
         note.detail = f"{duration(max(age, 0.0))} old, at most {self.spec.max_age_hours:g} h"
         if age < -60:
@@ -192,7 +192,7 @@ class Drill:
             note.problems.append(f"the newest complete set is {note.detail}")
             note.remedy = "Look at why no backup was completed since: systemctl status dbops-postgres-backup.service."
 
-    def _room(self, note: Note, area: str, found: BackupSet) -> None:
+    def _room(self, note: Note, area: str, found: Manifest) -> None:
         data = sum(database.size for database in found.databases)
         # A dump lies there until its database is restored; uncompressed it is smaller than its database.
         largest = max((database.size for database in found.databases), default=0)
@@ -205,7 +205,7 @@ class Drill:
                 "Give it room, or another scratch directory (restore_drill_scratch).",
             )
 
-    def _objects(self, note: Note, made: Cluster, found: BackupSet) -> None:
+    def _objects(self, note: Note, made: Cluster, found: Manifest) -> None:
         stored = [found.globals, *(database.dump for database in found.databases)]
         problems = []
         entries = 0
@@ -221,7 +221,10 @@ class Drill:
     def _object(self, made: Cluster, set_id: str, item: StoredObject) -> str:
         commands = restore_fetch.filters(item.encrypted, item.compressed, self.identity)
         path = local(made, item)
-        came = restore_fetch.fetch(self.source.read(set_id, item.name), commands, path)
+        try:
+            came = restore_fetch.fetch(self.target.read(set_id, item.name), commands, path)
+        except FileNotFoundError:
+            return f"object {item.name} is missing"
         drill_cluster.give(path)
         if came.size != item.size:
             return f"object {item.name} has {came.size} bytes, the manifest says {item.size}"
@@ -236,7 +239,7 @@ class Drill:
             problems += [f"object {item.name}: {problem}" for problem in error.problems]
             return 0
 
-    def _inside(self, made: Cluster, found: BackupSet, begun: float) -> None:
+    def _inside(self, made: Cluster, found: Manifest, begun: float) -> None:
         """Everything that needs the cluster."""
         step, spec = self.steps.step, self.spec
         extensions = {database.name: database.extensions for database in found.databases}
@@ -260,8 +263,9 @@ class Drill:
             note.detail = f"{len(found.databases)} database(s) with {spec.jobs} job(s) each"
         names = [database.name for database in found.databases]
         with step("contents") as note:
-            for number, name in enumerate(names):
-                compared = self.source.compare(made.login, found.id, name, spec.jobs)
+            for number, database in enumerate(found.databases):
+                name = database.name
+                compared = drill_set.compared(made.login, name, database, spec.jobs)
                 self.compared[name] = compared
                 was = self.restored[number]
                 self.restored[number] = RestoredDatabase(name, compared.tables, compared.rows, was.seconds)
@@ -279,7 +283,7 @@ class Drill:
             note.detail = "pg_amcheck finds nothing"
         self._asked(made, found, names)
 
-    def _lacking(self, note: Note, made: Cluster, found: BackupSet) -> None:
+    def _lacking(self, note: Note, made: Cluster, found: Manifest) -> None:
         lacking = drill_load.missing_extensions(made, {d.name: d.extensions for d in found.databases})
         lacking += drill_load.missing_locales({d.name: d.locales for d in found.databases})
         if lacking:
@@ -293,7 +297,7 @@ class Drill:
         count = sum(len(d.extensions) for d in found.databases)
         note.detail = f"{count} extension(s), {len({r for d in found.databases for r in d.roles})} role(s), all here"
 
-    def _asked(self, made: Cluster, found: BackupSet, names: Sequence[str]) -> None:
+    def _asked(self, made: Cluster, found: Manifest, names: Sequence[str]) -> None:
         step, spec = self.steps.step, self.spec
         with step("smoke queries") as note:
             note.problems += _unknown("smoke query " + q.name + ": " for q in spec.smoke if q.database not in names)

@@ -1,14 +1,20 @@
 # Copyright (c) 2026 the dbops.postgres authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A set as a drill and a restore see it. Pure."""
+"""The sets of a target as a drill and a restore see them. Whatever is wrong with one is a :class:`BackupError`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
 
+from ansible_collections.dbops.postgres.plugins.module_utils import _postgres
+from ansible_collections.dbops.postgres.plugins.module_utils._backup import compare, contents, manifest
+from ansible_collections.dbops.postgres.plugins.module_utils._backup.contents import Contents, TableContents
+from ansible_collections.dbops.postgres.plugins.module_utils._backup.manifest import DumpedDatabase, Manifest
+from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError
 from ansible_collections.dbops.postgres.plugins.module_utils._postgres import Login
 
 
@@ -20,63 +26,53 @@ class BackupError(Exception):
         super().__init__("; ".join(self.problems))
 
 
-@dataclass(frozen=True)
-class StoredObject:
-    """An object of a set, as the manifest describes it.
-
-    :param compressed: whether the dump was compressed outside of pg_dump.
-    """
-
-    name: str
-    size: int
-    sha256: str
-    encrypted: bool
-    compressed: bool
-
-
-@dataclass(frozen=True)
-class DumpedDatabase:
-    """A database of a set.
-
-    :param size: of the database itself, in bytes.
-    :param extensions: versions by name.
-    """
-
-    name: str
-    dump: StoredObject
-    size: int
-    extensions: Mapping[str, str]
-    roles: tuple[str, ...]
-    locales: tuple[str, ...]
-    options: Mapping[str, str]
-
-
-@dataclass(frozen=True)
-class BackupSet:
-    """A complete set.
-
-    :param time: of its snapshot, seconds since 1970.
-    :param superuser: the role that initdb made on its server.
-    """
-
-    id: str
-    time: float
-    server_version: str
-    major: int
-    superuser: str
-    level: str
-    globals: StoredObject
-    databases: tuple[DumpedDatabase, ...]
+class Target(Protocol):
+    """Where sets are, as far as reading goes."""
 
     @property
-    def stored_bytes(self) -> int:
-        """All objects together."""
-        return self.globals.size + sum(database.dump.size for database in self.databases)
+    def name(self) -> str:
+        """As a person names it."""
+
+    def complete_sets(self) -> Sequence[str]:
+        """The ids of the sets that are complete; they sort by their time."""
+
+    def read(self, set_id: str, name: str) -> Iterator[bytes]:
+        """The bytes of an object as they are stored.
+
+        :raises FileNotFoundError: there is none.
+        """
+
+
+def choose(target: Target, set_id: str = "") -> str:
+    """The named set, or the newest complete one.
+
+    :raises BackupError: there is none.
+    """
+    found = sorted(target.complete_sets())
+    if set_id and set_id not in found:
+        raise BackupError([f"there is no complete set {set_id} at {target.name}"], f"There are: {', '.join(found)}.")
+    if not found:
+        raise BackupError([f"there is no complete set at {target.name}"], "Take a backup: dbops-postgres backup.")
+    return set_id or found[-1]
+
+
+def opened(target: Target, set_id: str) -> Manifest:
+    """The manifest of a set.
+
+    :raises BackupError: it is not the one that completed the set.
+    """
+    try:
+        parts = [b"".join(target.read(set_id, name)) for name in (manifest.COMPLETE, manifest.MANIFEST)]
+        return manifest.parse(set_id, *parts)
+    except FileNotFoundError as error:
+        raise BackupError([f"set {set_id}: {error.filename or error} is missing"]) from None
+    except DbopsError as error:
+        raise BackupError([error.problem.rstrip(".")], error.remedy) from None
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """A restored database against the manifest; problems name the table, sequence or object."""
+    """A restored database against its manifest; problems name the table, sequence or object."""
 
     schema: tuple[str, ...]
     contents: tuple[str, ...]
@@ -84,21 +80,54 @@ class Comparison:
     rows: int
 
 
-class Source(Protocol):
-    """Where sets are."""
+def compared(login: Login, database: str, dumped: DumpedDatabase, jobs: int) -> Comparison:
+    """Look at a restored database with several sessions, the largest tables first."""
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        schema = pool.submit(_schema, login, database)
+        names = _tables(login, database)
+        with ThreadPoolExecutor(max_workers=jobs) as workers:
+            shares = [names[number::jobs] for number in range(jobs)]
+            parts = list(workers.map(lambda share: _rows(login, database, share, dumped.contents), shares))
+        found = schema.result()
+    restored = Contents({**{k: v for part in parts for k, v in part.items()}}, *found)
+    return Comparison(
+        schema=tuple(compare.schema(dumped.contents.schema, restored.schema)),
+        contents=tuple(compare.contents(dumped.contents, restored)),
+        tables=len(restored.tables),
+        rows=restored.rows,
+    )
 
-    @property
-    def name(self) -> str:
-        """The target as a person names it."""
 
-    def choose(self, set_id: str) -> str:
-        """The id of the named set, or of the newest complete one; raises DbopsError if there is none."""
+def _tables(login: Login, database: str) -> list[tuple[str, str]]:
+    connection = _postgres.connect(login, database, autocommit=True)
+    try:
+        with connection.cursor() as cursor:
+            contents.prepare(cursor)
+            return contents.tables(cursor)
+    finally:
+        connection.close()
 
-    def open(self, set_id: str) -> BackupSet:
-        """The set; raises BackupError if its manifest is not the one that its marker names."""
 
-    def read(self, set_id: str, name: str) -> Iterator[bytes]:
-        """The bytes of an object as they are stored."""
+def _rows(login: Login, database: str, share: Sequence[tuple[str, str]], dumped: Contents) -> dict[str, TableContents]:
+    connection = _postgres.connect(login, database, autocommit=True)
+    try:
+        with connection.cursor() as cursor:
+            contents.prepare(cursor)
+            found = {}
+            for schema, name in share:
+                was = dumped.tables.get(f"{schema}.{name}")
+                hashed = was is not None and was.hash is not None
+                found[f"{schema}.{name}"] = contents.table(cursor, schema, name, hashed=hashed)
+            return found
+    finally:
+        connection.close()
 
-    def compare(self, login: Login, set_id: str, database: str, jobs: int) -> Comparison:
-        """A restored database against the manifest."""
+
+def _schema(login: Login, database: str) -> tuple[dict[str, contents.SequenceState], dict[str, str], int]:
+    connection = _postgres.connect(login, database, autocommit=True)
+    try:
+        with connection.cursor() as cursor:
+            contents.prepare(cursor)
+            return contents.sequences(cursor), contents.schema(cursor), contents.large_objects(cursor)
+    finally:
+        connection.close()

@@ -164,14 +164,15 @@ class Drill:
             note.detail = f"{len(found.databases)} database(s), PostgreSQL {found.server_version}, level {found.level}"
         with step("freshness") as note:
             self._freshness(note, started, found)
-        with step("disk space") as note:
-            area = drill_cluster.area(self.spec.scratch)
-            gone = drill_cluster.leftovers(area)
-            self._room(note, area, found)
-            if gone:
-                note.detail += f"; removed what an interrupted drill had left: {', '.join(gone)}"
         stack = ExitStack()
         try:
+            with step("disk space") as note:
+                area = drill_cluster.area(self.spec.scratch)
+                stack.enter_context(drill_cluster.alone(area))
+                gone = drill_cluster.leftovers(area)
+                self._room(note, area, found)
+                if gone:
+                    note.detail += f"; removed what an interrupted drill had left: {', '.join(gone)}"
             with step("objects") as note:
                 about = {"set": found.id, "target": self.target.name}
                 made = stack.enter_context(drill_cluster.cluster(area, found.major, found.superuser, about))
@@ -181,7 +182,7 @@ class Drill:
         finally:
             with suppress(_StopError), step("removal") as note:
                 stack.close()
-                note.detail = f"{self.name or 'nothing'} is gone"
+                note.detail = f"{self.name} is gone" if self.name else "there was nothing to remove"
 
     def _freshness(self, note: Note, now: float, found: Manifest) -> None:
         age = now - found.time

@@ -11,6 +11,7 @@ lies in the scratch directory without a marker is somebody else's and stays.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import pwd
@@ -191,6 +192,25 @@ def area(path: str) -> str:
     return path
 
 
+@contextlib.contextmanager
+def alone(path: str) -> Generator[None, None, None]:
+    """Hold the scratch directory for one drill: another would take this one's cluster for a leftover.
+
+    :raises DbopsError: another drill holds it.
+    """
+    descriptor = os.open(os.path.join(path, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise DbopsError(
+                f"Another drill or restore is running in {path}", "Wait until it has ended: journalctl -f."
+            ) from None
+        yield
+    finally:
+        os.close(descriptor)
+
+
 def free_bytes(path: str) -> int:
     """What is free there for an ordinary user."""
     found = os.statvfs(path)
@@ -198,7 +218,7 @@ def free_bytes(path: str) -> int:
 
 
 def leftovers(path: str) -> list[str]:
-    """Remove what runs that were killed have left in the scratch directory; only while the job's lock is held.
+    """Remove what runs that were killed have left in the scratch directory; only inside :func:`alone`.
 
     :returns: what was removed.
     """

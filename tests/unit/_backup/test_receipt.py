@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.dbops.postgres.plugins.module_utils._backup import receipt as r
+from ansible_collections.dbops.postgres.plugins.module_utils._backup.drill_receipts import read, save
 from ansible_collections.dbops.postgres.plugins.module_utils._backup.receipt import DrillStep, Receipt, RestoredDatabase
 
 GOOD = Receipt(
@@ -107,3 +109,15 @@ def test_the_time_over_the_target_is_said() -> None:
 def test_the_oldest_receipts_go() -> None:
     assert r.expired(["3", "1", "2"], 2) == ["1"]
     assert r.expired(["3", "1"], 2) == []
+
+
+def test_receipts_on_a_host(tmp_path: Path) -> None:
+    directory = tmp_path / "drills"
+    for number in range(4):
+        save(replace(GOOD, id=f"2026010{number + 1}T000000Z-a"), str(directory), keep=3)
+    assert sorted(path.name for path in directory.iterdir()) == [
+        f"2026010{day}T000000Z-a.{suffix}" for day in (2, 3, 4) for suffix in ("json", "md")
+    ]
+    (directory / "20260109T000000Z-a.json").write_text("{}")
+    assert [receipt.id[:8] for receipt in read(str(directory))] == ["20260102", "20260103", "20260104"]
+    assert (directory / "20260104T000000Z-a.json").stat().st_mode & 0o777 == 0o640

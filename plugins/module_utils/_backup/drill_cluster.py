@@ -366,7 +366,9 @@ def log_tail(made: Cluster) -> str:
 
 
 def _tail(text: bytes) -> str:
-    return " ".join(text.decode("utf-8", "replace").strip().splitlines()[-3:])
+    lines = text.decode("utf-8", "replace").strip().splitlines()
+    reasons = [line for line in lines if re.search(r"FATAL|PANIC|ERROR|error:|No space left", line)]
+    return " ".join(" ".join((reasons or lines)[-3:]).split())
 
 
 def _quoted(value: str) -> str:

@@ -21,6 +21,14 @@ with contextlib.suppress(ImportError):  # _postgres.connect says that it is miss
 
 _MOST_LINES = 20
 
+# Our own sessions begin with an empty search_path; this is the one that the database declares.
+_SEARCH_PATH = """
+SELECT set_config('search_path', coalesce((
+    SELECT substr(item, length('search_path=') + 1)
+      FROM pg_db_role_setting s JOIN pg_database d ON d.oid = s.setdatabase, unnest(s.setconfig) item
+     WHERE d.datname = current_database() AND s.setrole = 0 AND item LIKE 'search_path=%'), '"$user", public'), false)
+"""
+
 
 def amcheck(made: Cluster, database: str, jobs: int) -> list[str]:
     """What pg_amcheck finds in the tables and indexes of a database, one line each."""
@@ -86,7 +94,7 @@ def _ask(login: Login, database: str, query: Any, timeout_seconds: int, values: 
     try:
         with connection.cursor() as cursor:
             # As the application asks: names without a schema are found. Read-only, so that a query stays one.
-            cursor.execute('SET search_path = "$user", public')
+            cursor.execute(_SEARCH_PATH)
             cursor.execute("SET default_transaction_read_only = on")
             cursor.execute("SELECT set_config('statement_timeout', %s, false)", (f"{timeout_seconds}s",))
             cursor.execute(query, values)

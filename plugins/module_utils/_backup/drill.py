@@ -40,6 +40,7 @@ from ansible_collections.dbops.postgres.plugins.module_utils._backup.receipt imp
     RestoredDatabase,
     duration,
     filled,
+    size_of,
 )
 from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError
 
@@ -199,10 +200,10 @@ class Drill:
         largest = max((database.size for database in found.databases), default=0)
         need = int(data * _ROOM + max(largest, found.stored_bytes)) + _SPARE_BYTES
         free = drill_cluster.free_bytes(area)
-        note.detail = f"{_bytes(free)} free in {area}, {_bytes(need)} needed"
+        note.detail = f"{size_of(free)} free in {area}, {size_of(need)} needed"
         if free < need:
             raise DbopsError(
-                f"{area} has {_bytes(free)} free, the drill needs {_bytes(need)}",
+                f"{area} has {size_of(free)} free, the drill needs {size_of(need)}",
                 "Give it room, or another scratch directory (restore_drill_scratch).",
             )
 
@@ -217,7 +218,7 @@ class Drill:
                 entries += self._listing(made, item, problems)
         if problems:
             raise BackupError(problems, "The set is damaged at its target: take a new backup, and look at the storage.")
-        note.detail = f"{len(stored)} object(s), {_bytes(found.stored_bytes)}, {entries} entries"
+        note.detail = f"{len(stored)} object(s), {size_of(found.stored_bytes)}, {entries} entries"
 
     def _object(self, made: Cluster, set_id: str, item: StoredObject) -> str:
         commands = restore_fetch.filters(item.encrypted, item.compressed, self.identity)
@@ -330,11 +331,3 @@ def _unknown(subjects: Iterable[str]) -> list[str]:
 def local(made: Cluster, item: StoredObject) -> str:
     """Where a fetched object lies."""
     return os.path.join(made.files, item.name.replace("/", "_"))
-
-
-def _bytes(number: float) -> str:
-    for unit in ("B", "kB", "MB", "GB"):
-        if number < 1024:
-            return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
-        number /= 1024
-    return f"{number:.1f} TB"

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import glob
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,6 +18,8 @@ from ansible_collections.dbops.postgres.plugins.module_utils._backup.contents im
 from ansible_collections.dbops.postgres.plugins.module_utils._backup.manifest import DumpedDatabase, Manifest
 from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError
 from ansible_collections.dbops.postgres.plugins.module_utils._postgres import Login
+
+_CHUNK = 1 << 20
 
 
 class BackupError(Exception):
@@ -41,6 +45,29 @@ class Target(Protocol):
 
         :raises FileNotFoundError: there is none.
         """
+
+
+class Directory:
+    """A local or mounted directory, with a directory for each set."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    @property
+    def name(self) -> str:
+        """As a person names it."""
+        return f"directory {self._path}"
+
+    def complete_sets(self) -> Sequence[str]:
+        """The ids of the sets that are complete."""
+        markers = glob.glob(os.path.join(glob.escape(self._path), "*", manifest.COMPLETE))
+        return [os.path.basename(os.path.dirname(marker)) for marker in markers]
+
+    def read(self, set_id: str, name: str) -> Iterator[bytes]:
+        """The bytes of an object as they are stored."""
+        with open(os.path.join(self._path, set_id, name), "rb") as file:
+            while chunk := file.read(_CHUNK):
+                yield chunk
 
 
 def choose(target: Target, set_id: str = "") -> str:

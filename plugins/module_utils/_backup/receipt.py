@@ -152,6 +152,15 @@ def duration(seconds: float) -> str:
     raise AssertionError(seconds)
 
 
+def size_of(number: float) -> str:
+    """Bytes as a person says them: ``1.2 GB``."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if number < 1024:
+            return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
+        number /= 1024
+    return f"{number:.1f} TB"
+
+
 def to_json(receipt: Receipt) -> str:
     """The receipt as JSON; ``schema_version`` changes when a reader would break."""
     data = {

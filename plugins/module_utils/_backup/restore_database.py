@@ -35,6 +35,11 @@ def databases(login: Login) -> list[str]:
     return [row[0] for row in _rows(login, "SELECT datname FROM pg_catalog.pg_database ORDER BY 1")]
 
 
+def data_directory(login: Login) -> str:
+    """Where the server has its data."""
+    return str(_rows(login, "SELECT current_setting('data_directory')")[0][0])
+
+
 def unproven(login: Login) -> list[str]:
     """Databases that a restore which was interrupted has left."""
     return [

@@ -79,14 +79,19 @@ def names_of(spec: RestoreSpec, moment: str, existing: Sequence[str]) -> Names:
         )
     if spec.in_place and spec.database not in existing:
         raise DbopsError(f"There is no database {spec.database!r} to take the place of", "Use --into.")
-    new = spec.into or _named(spec.database, f"_restored_{moment}")
-    kept = _named(spec.database, f"_before_{moment}") if spec.in_place else ""
+    new = spec.into or _free(spec.database, f"_restored_{moment}", existing)
+    kept = _free(spec.database, f"_before_{moment}", existing) if spec.in_place else ""
     if len(new.encode()) > _LONGEST_NAME:
         raise DbopsError(f"{new!r} is longer than the {_LONGEST_NAME} bytes of a name", "Choose another.")
     for name in filter(None, (new, kept)):
         if name in existing:
             raise DbopsError(f"There is a database {name!r} already, and a restore overwrites none", "Choose another.")
     return Names(new, kept)
+
+
+def _free(database: str, suffix: str, existing: Sequence[str]) -> str:
+    numbered = (_named(database, f"{suffix}{end}") for end in ("", *(f"_{number}" for number in range(2, 100))))
+    return next(name for name in numbered if name not in existing)
 
 
 def _named(database: str, suffix: str) -> str:

@@ -10,7 +10,7 @@ import json
 import subprocess
 import tarfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +61,6 @@ class DrillHost:
 
     host: Host
     server: Server
-    made: list[str] = field(default_factory=list)
 
     def make(self, set_id: str, databases: Sequence[str], *options: str) -> str:
         """Make a set; its directory."""
@@ -82,6 +81,15 @@ class DrillHost:
         done = subprocess.run(self.host.ssh_command(*command), capture_output=True, text=True, timeout=300, check=False)
         receipt = json.loads(done.stdout) if done.stdout.strip() else {}
         return Held(done.returncode, receipt, done.stderr)
+
+    def restore(self, *, root: bool = False, kill: str = "", **spec: Any) -> tuple[int, dict[str, Any], str]:
+        """Restore, by default as postgres: status, what was done, all that was said."""
+        user = [] if root else ["runuser", "-u", "postgres", "--"]
+        command = [*user, "env", f"DBOPS_KILL={kill}", "python3", f"{CODE}/on_host.py", "restore", SETS]
+        done = subprocess.run(
+            self.host.ssh_command(*command, json.dumps(spec)), capture_output=True, text=True, timeout=300, check=False
+        )
+        return done.returncode, json.loads(done.stdout) if done.stdout.strip() else {}, done.stderr
 
     def left(self) -> list[str]:
         """What is in the scratch directory and which servers of it run: nothing, after a drill."""

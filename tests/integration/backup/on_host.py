@@ -5,13 +5,16 @@
 
     python3 on_host.py make ROOT SET DATABASE... [--recipient FILE] [--zstd]
     python3 on_host.py drill ROOT CONFIG
+    python3 on_host.py restore ROOT SPEC
 
-A drill prints its receipt. DBOPS_KILL=step makes it kill itself as that step begins.
+A drill prints its receipt, a restore what it did. DBOPS_KILL=step makes a drill kill itself as that step begins, and
+a restore in the place of the call of that name.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import hashlib
 import json
 import os
@@ -19,34 +22,26 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 sys.path.insert(0, "/opt/dbops")
 
 from ansible_collections.dbops.postgres.plugins.module_utils import _postgres
-from ansible_collections.dbops.postgres.plugins.module_utils._backup import contents, manifest, receipt
+from ansible_collections.dbops.postgres.plugins.module_utils._backup import (
+    contents,
+    manifest,
+    receipt,
+    restore_database,
+)
 from ansible_collections.dbops.postgres.plugins.module_utils._backup.drill import Drill
+from ansible_collections.dbops.postgres.plugins.module_utils._backup.drill_set import BackupError, Directory
 from ansible_collections.dbops.postgres.plugins.module_utils._backup.drill_spec import drill_from
+from ansible_collections.dbops.postgres.plugins.module_utils._backup.restore import Restore
+from ansible_collections.dbops.postgres.plugins.module_utils._backup.restore_plan import RestoreSpec
+from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError
 from ansible_collections.dbops.postgres.plugins.module_utils._postgres import Login
 
 LIVE = Login()
-
-
-class Directory:
-    """A target in a directory."""
-
-    def __init__(self, root: str) -> None:
-        self.root = Path(root)
-        self.name = f"directory {root}"
-
-    def complete_sets(self) -> list[str]:
-        return sorted(path.parent.name for path in self.root.glob(f"*/{manifest.COMPLETE}"))
-
-    def read(self, set_id: str, name: str) -> Iterator[bytes]:
-        with (self.root / set_id / name).open("rb") as file:
-            while chunk := file.read(1 << 20):
-                yield chunk
 
 
 def stored(directory: Path, name: str, command: list[str], filters: list[list[str]]) -> manifest.StoredObject:
@@ -132,9 +127,28 @@ def drill(root: str, config: str) -> int:
     return 0 if found.passed else 1
 
 
+def restore(root: str, given: str) -> int:
+    wanted = json.loads(given)
+    identity, go = wanted.pop("identity", ""), wanted.pop("go", True)
+    wanted["tables"] = tuple(wanted.get("tables", ()))
+    name = os.environ.get("DBOPS_KILL", "")
+    if name:
+        setattr(restore_database, name, lambda *_args: os.kill(os.getpid(), signal.SIGKILL))
+    job = Restore(
+        RestoreSpec(**wanted), Directory(root), LIVE, "/var/lib/postgresql/scratch", identity=identity, tell=told
+    )
+    try:
+        done = job.run() if go else job.plan()
+    except (DbopsError, BackupError) as error:
+        told(f"{error} {getattr(error, 'remedy', '')}")
+        return 1
+    print(json.dumps(dataclasses.asdict(done)))
+    return 0
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
-    parser.add_argument("job", choices=["make", "drill"])
+    parser.add_argument("job", choices=["make", "drill", "restore"])
     parser.add_argument("root")
     parser.add_argument("rest", nargs="+")
     parser.add_argument("--recipient", default="")
@@ -142,4 +156,6 @@ if __name__ == "__main__":
     arguments = parser.parse_args()
     if arguments.job == "drill":
         sys.exit(drill(arguments.root, arguments.rest[0]))
+    if arguments.job == "restore":
+        sys.exit(restore(arguments.root, arguments.rest[0]))
     make(arguments.root, arguments.rest[0], arguments.rest[1:], arguments.recipient, arguments.zstd)

@@ -69,6 +69,10 @@ def test_every_name_fits(database: str) -> None:
     assert len({database, names.new, names.kept}) == 3
 
 
+def test_a_name_that_is_taken_is_not_taken_again() -> None:
+    assert names_of(BESIDE, "1", [*THERE, "shop_restored_1", "shop_restored_1_2"]).new == "shop_restored_1_3"
+
+
 def test_what_it_will_do_is_said() -> None:
     told = steps(IN_PLACE, names_of(IN_PLACE, "1", THERE), "20261124T010000Z", "2 h", "1.2 GB", "db1")
     assert any("rename it shop_before_1 and shop_restored_1 shop, at once" in line for line in told)

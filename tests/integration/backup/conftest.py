@@ -111,10 +111,8 @@ class DrillHost:
         self.host.run("runuser", "-u", "postgres", "--", "python3", "-", text=script)
 
 
-@pytest.fixture(scope="module")
-def drill_host(pg_server: Server) -> DrillHost:
-    """The host of the server, with today's code."""
-    host = host_of(pg_server)
+def install(host: Host) -> None:
+    """Put today's code and the script of these tests on the host."""
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w") as archive:
         archive.add(
@@ -123,11 +121,17 @@ def drill_host(pg_server: Server) -> DrillHost:
             filter=lambda item: None if "__pycache__" in item.name else item,
         )
         archive.add(Path(__file__).with_name("on_host.py"), "on_host.py")
-    unpack = f"rm -rf {CODE} {SETS}; mkdir -p {CODE}; tar -xf - -C {CODE} --no-same-owner; chmod -R a+rX {CODE}"
-    install = "DEBIAN_FRONTEND=noninteractive apt-get -q install --yes --no-install-recommends age zstd >/dev/null"
-    subprocess.run(
-        host.ssh_command("sh", "-c", f"{install}; {unpack}"), input=packed.getvalue(), check=True, timeout=300
-    )
+    unpack = f"rm -rf {CODE}; mkdir -p {CODE}; tar -xf - -C {CODE} --no-same-owner; chmod -R a+rX {CODE}"
+    packages = "DEBIAN_FRONTEND=noninteractive apt-get -q install --yes --no-install-recommends age zstd >/dev/null"
+    command = host.ssh_command("sh", "-c", f"{packages}; {unpack}")
+    subprocess.run(command, input=packed.getvalue(), check=True, timeout=300)
+
+
+@pytest.fixture(scope="module")
+def drill_host(pg_server: Server) -> DrillHost:
+    """The host of the server, with today's code."""
+    host = host_of(pg_server)
+    install(host)
     return DrillHost(host, pg_server)
 
 

@@ -74,7 +74,8 @@ def _bar(point: TrendPoint, middle: float, width: float, top: float, named: bool
         else (f'<text class="sign" x="{middle:.1f}" y="{floor - height - 5:.1f}" text-anchor="middle">✕</text>')
     )
     date = (
-        f'<text class="scale" x="{middle:.1f}" y="{floor + 17:.1f}" text-anchor="middle">{escape(point.when[:10])}</text>'
+        f'<text class="scale" x="{middle:.1f}" y="{floor + 17:.1f}" text-anchor="middle">'
+        f"{escape(point.when[:10])}</text>"
         if named
         else ""
     )

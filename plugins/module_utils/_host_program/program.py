@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from ansible_collections.dbops.postgres.plugins.module_utils._host_program import drill, restore
-from ansible_collections.dbops.postgres.plugins.module_utils._host_program.config import CONFIG, tell
+from ansible_collections.dbops.postgres.plugins.module_utils._host_program.config import CONFIG, read_config, tell
 from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError
 
 
@@ -41,6 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     restoring.add_argument("--socket", default="/var/run/postgresql", help="directory of the server's socket")
     restoring.add_argument("--port", type=int, default=5432)
 
+    jobs.add_parser("check", help="read the configuration, and say what cannot be meant")
+
     given = parser.parse_args(arguments)
     # systemd stops a unit by SIGTERM: what a job has begun is taken down again as by any other error.
     signal.signal(signal.SIGTERM, _stopped)
@@ -52,6 +54,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(given: Any) -> int:
+    if given.job == "check":
+        read_config(given.config)
+        return 0
     return drill.run(given) if given.job == "drill" else restore.run(given)
 
 

@@ -24,7 +24,7 @@ import sys
 import time
 from pathlib import Path
 
-sys.path.insert(0, "/opt/dbops")
+sys.path.insert(0, os.environ.get("DBOPS_CODE", "/opt/dbops"))
 
 from ansible_collections.dbops.postgres.plugins.module_utils import _postgres
 from ansible_collections.dbops.postgres.plugins.module_utils._backup import (

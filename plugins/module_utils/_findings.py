@@ -137,6 +137,39 @@ class Annex:
 
 
 @dataclass(frozen=True)
+class TrendPoint:
+    """One measurement. ``good`` False: it failed, and its time is as far as it came.
+
+    :param when: the moment as text that begins with its date, ``2026-11-24 03:15 UTC``.
+    :param label: what was measured, in words.
+    """
+
+    when: str
+    seconds: float
+    good: bool
+    label: str = ""
+
+
+@dataclass(frozen=True)
+class Trend:
+    """How a measured time went over the weeks, the oldest first, and the limit that it must keep (0: none)."""
+
+    title: str
+    points: tuple[TrendPoint, ...]
+    limit_seconds: float = 0.0
+    limit_label: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """As a module returns it and JSON stores it."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Trend:
+        """The reverse; raises KeyError, TypeError or ValueError for anything else."""
+        return cls(**{**data, "points": tuple(TrendPoint(**point) for point in data["points"])})
+
+
+@dataclass(frozen=True)
 class Report:
     """The findings of a whole estate.
 
@@ -154,6 +187,7 @@ class Report:
     fail_on: str = "critical"
     not_probed: tuple[Control, ...] = ()
     annexes: tuple[Annex, ...] = ()
+    trends: tuple[Trend, ...] = ()
 
     def of(self, control: str | None = None, host: str | None = None) -> list[Finding]:
         """The findings of one control, one host, or both, the worst first."""
@@ -283,5 +317,6 @@ def to_json(report: Report) -> str:
         ],
         "findings": [finding.as_dict() for finding in ordered(report.findings)],
         "annexes": [asdict(annex) for annex in report.annexes],
+        "trends": [trend.as_dict() for trend in report.trends],
     }
     return json.dumps(data, indent=2, ensure_ascii=False) + "\n"

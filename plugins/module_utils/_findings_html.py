@@ -27,6 +27,7 @@ from ansible_collections.dbops.postgres.plugins.module_utils._findings import (
 )
 from ansible_collections.dbops.postgres.plugins.module_utils._findings_style import CSS
 from ansible_collections.dbops.postgres.plugins.module_utils._findings_text import name_of, subjects
+from ansible_collections.dbops.postgres.plugins.module_utils._findings_trend import picture
 
 # A status is told apart by its sign and its words, the colour comes third.
 _SIGNS = {
@@ -50,6 +51,7 @@ def to_html(report: Report) -> str:
             _picture(report),
             _section("To mend", "bad", _failures(report)),
             _section("Could not be looked at", "bad", _errors(report)),
+            _section("Over the weeks", "", "".join(picture(trend) for trend in report.trends)),
             _section("Waived", "", _waived(report)),
             _section("Not tested", "", _untested(report)),
             _section("Everything that was looked at", "", "".join(_control(report, c) for c in report.controls)),

@@ -56,6 +56,12 @@ header .bar { display: block; width: 100%; height: 12px; border-radius: 6px; ove
 .map .score { font-size: 11px; }
 .map g text { fill: currentColor; font-weight: 600; font-size: 12px; }
 .map a:hover .name { text-decoration: underline; }
+.trend { margin: 0 0 10px; }
+.series { display: block; font-size: 11px; max-width: 100%; height: auto; min-width: 640px; }
+.series .pass { fill: #2da44e; } .series .fail { fill: #cf222e; }
+.series .sign { fill: var(--fail); font-weight: 600; font-size: 12px; }
+.series .grid { stroke: var(--line); } .series .scale { fill: var(--quiet); }
+.series line.limit { stroke: var(--ink); stroke-dasharray: 5 4; } .series text.limit { fill: var(--ink); }
 .card { background: none; color: inherit; border: 1px solid var(--line); border-left: 5px solid #cf222e;
   border-radius: 8px; padding: 10px 14px; margin: 0 0 10px; break-inside: avoid; }
 .card.error { border-left-color: #e0740f; }

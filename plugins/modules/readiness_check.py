@@ -187,6 +187,16 @@ register:
   type: list
   elements: list
   sample: [[payments_prod_app, payments_db, payments_prod_rw, public, "INSERT on 4 table(s), SELECT on 4 table(s)"]]
+trends:
+  description: Measured times over the weeks, for the pictures of the report.
+  returned: always
+  type: list
+  elements: dict
+  sample:
+    - title: 'Restore drills: time until restored'
+      points: [{when: '2026-11-24 03:15 UTC', seconds: 120.5, good: true, label: restored and proven}]
+      limit_seconds: 3600.0
+      limit_label: target 60 min
 unused_waivers:
   description: Waivers that no failure needs any more.
   returned: always
@@ -211,11 +221,11 @@ from ansible_collections.dbops.postgres.plugins.module_utils._findings import (
 from ansible_collections.dbops.postgres.plugins.module_utils._findings_text import to_junit
 from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError
 from ansible_collections.dbops.postgres.plugins.module_utils._postgres import LOGIN_ARGUMENTS, login_from
-from ansible_collections.dbops.postgres.plugins.module_utils._readiness import check, look, waivers
+from ansible_collections.dbops.postgres.plugins.module_utils._readiness import check, drills, look, waivers
 from ansible_collections.dbops.postgres.plugins.module_utils._readiness.catalogue import CONTROLS
 from ansible_collections.dbops.postgres.plugins.module_utils._readiness.files import write
 from ansible_collections.dbops.postgres.plugins.module_utils._readiness.judge import register
-from ansible_collections.dbops.postgres.plugins.module_utils._readiness.state import NotSeenError, Thresholds
+from ansible_collections.dbops.postgres.plugins.module_utils._readiness.state import NotSeenError, Thresholds, Unseen
 from ansible_collections.dbops.postgres.plugins.module_utils._readiness.state import look as see
 
 _NAMES = {"type": "list", "elements": "str", "default": []}
@@ -274,11 +284,15 @@ def main() -> None:
         "passed": passed(findings),
         "summary": summary(findings),
         "not_probed": [control.id for control in CONTROLS if control.id not in check.PROBED],
+        "trends": [],
         "unused_waivers": waivers.unused(findings, accepted),
     }
     if any(control.id == "S-8" for control in chosen):
         with contextlib.suppress(NotSeenError):  # the finding of S-8 says why
             result["register"] = [list(row) for row in register.rows(see(seen.server))]
+    if any(control.id == "B-2" for control in chosen) and not isinstance(seen.drills, Unseen):
+        drilled = drills.trend(seen.drills)
+        result["trends"] = [drilled.as_dict()] if drilled else []
     if params["junit"]:
         host = os.uname().nodename
         report = Report(

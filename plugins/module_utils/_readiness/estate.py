@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from ansible_collections.dbops.postgres.plugins.module_utils._findings import (
@@ -14,6 +15,7 @@ from ansible_collections.dbops.postgres.plugins.module_utils._findings import (
     Report,
     Severity,
     Status,
+    Trend,
 )
 from ansible_collections.dbops.postgres.plugins.module_utils._readiness.catalogue import CONTROLS
 from ansible_collections.dbops.postgres.plugins.module_utils._readiness.check import PROBED
@@ -57,6 +59,7 @@ def joined(results: Mapping[str, Any], title: str, generated: str, fail_on: str)
             for host, rows in ((host, _register(result)) for host, result in results.items())
             if rows
         ),
+        trends=tuple(trend for host, result in results.items() for trend in _trends(host, result)),
     )
 
 
@@ -78,6 +81,15 @@ def _findings(host: str, result: Any) -> list[Finding]:
 def _register(result: Any) -> list[list[Any]]:
     rows = result.get("register") if isinstance(result, dict) else None
     return rows if isinstance(rows, list) else []
+
+
+def _trends(host: str, result: Any) -> list[Trend]:
+    given = result.get("trends") if isinstance(result, dict) else None
+    try:
+        found = [Trend.from_dict(item) for item in given or []]
+    except (KeyError, TypeError, ValueError):
+        return []  # the findings of the same host say what is wrong; a picture proves nothing
+    return [replace(trend, title=f"{host}: {trend.title}") for trend in found]
 
 
 def _reason(result: Any) -> str:

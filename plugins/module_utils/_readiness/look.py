@@ -12,6 +12,7 @@ from ansible_collections.dbops.postgres.plugins.module_utils._findings import St
 from ansible_collections.dbops.postgres.plugins.module_utils._postgres import Login
 from ansible_collections.dbops.postgres.plugins.module_utils._readiness import (
     certificate,
+    drills,
     host,
     leaks,
     observe,
@@ -36,6 +37,8 @@ def observed(login: Login, databases: Sequence[str], now: datetime.datetime) -> 
             stored_leaks=server,
             poolers=server,
             load_test=server,
+            # Whether a backup was proven does not depend on a server that is up.
+            drills=drills.observe(now) if login.host in _LOCAL else server,
         )
     remote = Unseen(
         Status.NOT_TESTED, "Connected over the network: files and processes of the server are out of sight."
@@ -44,6 +47,7 @@ def observed(login: Login, databases: Sequence[str], now: datetime.datetime) -> 
         server=server,
         host=host.observe(server.settings) if login.host in _LOCAL else remote,
         leaks=leaks.observe(server.settings, now.timestamp()) if login.host in _LOCAL else remote,
+        drills=drills.observe(now) if login.host in _LOCAL else remote,
         stored_leaks=leaks.stored(login, leaks.with_statements(server)),
         poolers=pooler.observe() if login.host in _LOCAL else remote,
         load_test=pooler.load_test(now.timestamp()) if login.host in _LOCAL else remote,

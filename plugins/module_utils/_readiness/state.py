@@ -336,6 +336,33 @@ class StoredLeaks:
 
 
 @dataclass(frozen=True)
+class Drill:
+    """The receipt of a restore drill.
+
+    :param when: ``2026-11-24 03:15 UTC``.
+    :param rto_seconds: 0: it did not come as far as a restored database.
+    :param rto_target_seconds: 0: none was declared.
+    :param every_days: how old the last drill may become.
+    """
+
+    when: str
+    age_days: float
+    passed: bool
+    summary: str
+    rto_seconds: float
+    rto_target_seconds: float
+    every_days: float
+
+
+@dataclass(frozen=True)
+class Drills:
+    """The receipts on this host, the oldest first, and the files among them that cannot be read."""
+
+    held: tuple[Drill, ...] = ()
+    unreadable: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Server:
     """What was seen through SQL, of the whole cluster."""
 
@@ -411,6 +438,7 @@ class Observed:
     stored_leaks: Seen[StoredLeaks]
     poolers: Seen[tuple[Pooler, ...]]
     load_test: Seen[LoadTest]
+    drills: Seen[Drills]
 
 
 @dataclass(frozen=True)

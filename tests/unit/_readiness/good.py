@@ -44,6 +44,8 @@ VOLUME = Place(
     Luks("pgdata_crypt", "LUKS2", 2, "/run/credentials/x/luks-pgdata_crypt", key_in_clear=False, header_backup=True),
 )
 
+DRILL = state.Drill("2026-11-24 03:15 UTC", 2.0, True, "set x: restored and proven", 120.0, 3600.0, 8.0)
+
 _SETTINGS = {
     "archive_command": "pgbackrest --stanza=main archive-push %p",
     "archive_mode": "on",
@@ -205,7 +207,8 @@ def good() -> Observed:
     tested = state.LoadTest(True, 3, "1000 clients")
     elsewhere = state.unseen(Status.NOT_TESTED, "the pooler has a host of its own")
     certificate = Certificate(True, "TLSv1.3", "TLS_AES_256_GCM_SHA384", "", "2027-01-01", 200)
-    return Observed(server, host, certificate, (), leaks, state.StoredLeaks((), (), 0), elsewhere, tested)
+    drills = state.Drills((DRILL,))
+    return Observed(server, host, certificate, (), leaks, state.StoredLeaks((), (), 0), elsewhere, tested, drills)
 
 
 def set_to(**settings: str) -> Observed:
@@ -237,6 +240,11 @@ def on_host(**changes: Any) -> Observed:
 def leaking(**changes: Any) -> Observed:
     """With credentials in clear on the host."""
     return replace(good(), leaks=state.Leaks(**changes))
+
+
+def drilled(*held: state.Drill, unreadable: tuple[str, ...] = ()) -> Observed:
+    """With these receipts of restore drills."""
+    return replace(good(), drills=state.Drills(held, unreadable))
 
 
 def storing(**changes: Any) -> Observed:

@@ -38,12 +38,14 @@ from ansible_collections.dbops.postgres.plugins.module_utils._readiness.state im
 )
 from tests.unit._readiness.good import (
     APP,
+    DRILL,
     GB,
     MIGRATOR,
     OWNER,
     READER,
     VOLUME,
     WRITERS,
+    drilled,
     good,
     in_database,
     leaking,
@@ -105,6 +107,14 @@ BAD: list[tuple[str, str, Observed]] = [
     ("S-2", "md5 verifiers", storing(md5=("old",))),
     ("S-2", "age of secrets", leaking(ages=(state.Age("url", 91, 90), state.Age("b", 1, 90)))),
     ("S-2", "age of secrets", leaking(ages=(state.Age("/x.json", -1, 0),))),
+    ("B-2", "last drill", drilled()),
+    ("B-2", "last drill", drilled(unreadable=("/var/lib/dbops-postgres/drills/x.json",))),
+    ("B-2", "last drill", drilled(replace(DRILL, age_days=8.1))),
+    ("B-2", "last drill", drilled(replace(DRILL, age_days=-1.0))),  # of a clock that was wrong
+    ("B-2", "last drill", drilled(DRILL, replace(DRILL, age_days=1.0, passed=False))),
+    ("B-2", "recovery time", drilled()),
+    ("B-2", "recovery time", drilled(replace(DRILL, passed=False))),
+    ("B-2", "recovery time", drilled(replace(DRILL, rto_seconds=3601.0))),
     ("S-3", "pgaudit", set_to(shared_preload_libraries="pg_stat_statements")),
     ("S-3", "pgaudit", set_to(pgaudit__log="write")),
     ("S-3", "pgaudit", set_to(pgaudit__log="none")),
@@ -427,7 +437,7 @@ def test_a_rejecting_rule_before_a_wide_one_keeps_superusers_out() -> None:
 @pytest.mark.parametrize("status", [Status.ERROR, Status.NOT_TESTED])
 def test_what_was_not_seen_is_never_a_pass(status: Status) -> None:
     unseen = Unseen(status, "out of sight")
-    findings = judge(Observed(unseen, unseen, unseen, unseen, unseen, unseen, unseen, unseen))
+    findings = judge(Observed(unseen, unseen, unseen, unseen, unseen, unseen, unseen, unseen, unseen))
     assert {f.status for f in findings} <= {status, Status.NOT_TESTED, Status.NOT_APPLICABLE}
     said = {f.evidence for f in findings if f.subject != "manual recommendations"}
     assert {text for text in said if not text.startswith("no probe yet")} == {"out of sight"}

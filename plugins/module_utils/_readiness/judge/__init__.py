@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from ansible_collections.dbops.postgres.plugins.module_utils._readiness.judge import (
     access,
+    drills,
     encryption,
     environment,
     hardening,
@@ -22,4 +23,4 @@ from ansible_collections.dbops.postgres.plugins.module_utils._readiness.judge im
     tuning,
 )
 
-MODULES = (encryption, network, access, register, hardening, environment, tuning, logs, secrets, pooling)
+MODULES = (encryption, network, access, register, hardening, environment, tuning, logs, secrets, pooling, drills)

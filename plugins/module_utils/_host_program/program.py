@@ -1,0 +1,68 @@
+# Copyright (c) 2026 the dbops.postgres authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``dbops-postgres``: the jobs that timers run and a person types on a host.
+
+Exit status: 0 done; 1 the backup is not what it should be; 2 it could not be tried, or was asked for wrongly.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from ansible_collections.dbops.postgres.plugins.module_utils._host_program import drill, restore
+from ansible_collections.dbops.postgres.plugins.module_utils._host_program.config import CONFIG, read_config, tell
+from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one job."""
+    parser = argparse.ArgumentParser(prog="dbops-postgres", description="Backups that are proven.")
+    parser.add_argument("--config", default=CONFIG, help=f"configuration, by default {CONFIG}")
+    jobs = parser.add_subparsers(dest="job", required=True, metavar="JOB")
+
+    drilling = jobs.add_parser("drill", help="restore a set into a throwaway cluster, and prove all of it")
+    drilling.add_argument("--set", default="", help="a named set; by default the newest complete one")
+    drilling.add_argument("--identity", default="", help="file with the age identity; by default the unit's credential")
+
+    restoring = jobs.add_parser("restore", help="restore a database beside the live one, or in its place")
+    restoring.add_argument("--database", required=True, help="the database of the set")
+    restoring.add_argument("--set", default="", help="a named set; by default the newest complete one")
+    restoring.add_argument("--into", default="", help="name of the new database")
+    restoring.add_argument("--table", action="append", default=[], help="schema.table or a pattern; may be repeated")
+    restoring.add_argument("--in-place", action="store_true", help="take the live database's place when it is proven")
+    restoring.add_argument("--confirm", default="", metavar="DATABASE", help="the live database's name once more")
+    restoring.add_argument("--identity", default="", help="file with the age identity")
+    restoring.add_argument("--plan", action="store_true", help="only say what would be done")
+    restoring.add_argument("--socket", default="/var/run/postgresql", help="directory of the server's socket")
+    restoring.add_argument("--port", type=int, default=5432)
+
+    jobs.add_parser("check", help="read the configuration, and say what cannot be meant")
+
+    given = parser.parse_args(arguments)
+    # systemd stops a unit by SIGTERM: what a job has begun is taken down again as by any other error.
+    signal.signal(signal.SIGTERM, _stopped)
+    try:
+        return _run(given)
+    except DbopsError as error:
+        tell(f"dbops-postgres {given.job}: {error}")
+        return 2
+
+
+def _run(given: Any) -> int:
+    if given.job == "check":
+        read_config(given.config)
+        return 0
+    return drill.run(given) if given.job == "drill" else restore.run(given)
+
+
+def _stopped(_number: int, _frame: object) -> NoReturn:
+    sys.exit(2)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

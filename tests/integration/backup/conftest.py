@@ -1,0 +1,153 @@
+# Copyright (c) 2026 the dbops.postgres authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Fixtures: the host of each server with the collection's code on it, and drills there."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import tarfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.servers import GROUP, Database, Server, create_database, drop_database
+from tests.throwaway import CHECKOUT, Host, hosts
+
+CODE = "/opt/dbops"
+HOME = "/var/lib/postgresql"
+SCRATCH = f"{HOME}/scratch"
+SETS = f"{HOME}/sets"
+
+
+def host_of(server: Server) -> Host:
+    """The throwaway host on which the server runs."""
+    return next(host for host in hosts(GROUP) if host.address == server.host)
+
+
+def psql(host: Host, database: str, text: str) -> str:
+    """Run statements as the superuser on the host, each in a transaction of its own."""
+    command = ("runuser", "-u", "postgres", "--", "psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-d", database)
+    return host.run(*command, text=text).strip()
+
+
+@dataclass(frozen=True)
+class Held:
+    """What a drill left: its exit status (negative: killed), its receipt, all that it said."""
+
+    status: int
+    receipt: dict[str, Any]
+    said: str
+
+    @property
+    def problems(self) -> list[str]:
+        """Everything that did not hold."""
+        return [problem for step in self.receipt["steps"] for problem in step["problems"]]
+
+    def step(self, name: str) -> dict[str, Any]:
+        """One step of the receipt."""
+        found: dict[str, Any] = next(step for step in self.receipt["steps"] if step["name"] == name)
+        return found
+
+
+@dataclass(frozen=True)
+class DrillHost:
+    """A host with the collection's code on it."""
+
+    host: Host
+    server: Server
+
+    def make(self, set_id: str, databases: Sequence[str], *options: str) -> str:
+        """Make a set; its directory."""
+        self.host.run("rm", "-rf", f"{SETS}/{set_id}")
+        self.host.run(
+            *("runuser", "-u", "postgres", "--", "python3", f"{CODE}/on_host.py", "make", SETS, set_id),
+            *databases,
+            *options,
+        )
+        return f"{SETS}/{set_id}"
+
+    def drill(self, *, root: bool = False, kill: str = "", **config: Any) -> Held:
+        """Hold a drill, by default as postgres."""
+        text = json.dumps({"scratch": SCRATCH, **config})
+        user = [] if root else ["runuser", "-u", "postgres", "--"]
+        command = [*user, "env", f"DBOPS_KILL={kill}", "PGHOST=192.0.2.1", "PGDATABASE=nowhere", "PGOPTIONS=-c x.y=z"]
+        command += ["python3", f"{CODE}/on_host.py", "drill", SETS, text]
+        done = subprocess.run(self.host.ssh_command(*command), capture_output=True, text=True, timeout=300, check=False)
+        receipt = json.loads(done.stdout) if done.stdout.strip() else {}
+        return Held(done.returncode, receipt, done.stderr)
+
+    def restore(self, *, root: bool = False, kill: str = "", **spec: Any) -> tuple[int, dict[str, Any], str]:
+        """Restore, by default as postgres: status, what was done, all that was said."""
+        user = [] if root else ["runuser", "-u", "postgres", "--"]
+        command = [*user, "env", f"DBOPS_KILL={kill}", "python3", f"{CODE}/on_host.py", "restore", SETS]
+        done = subprocess.run(
+            self.host.ssh_command(*command, json.dumps(spec)), capture_output=True, text=True, timeout=300, check=False
+        )
+        return done.returncode, json.loads(done.stdout) if done.stdout.strip() else {}, done.stderr
+
+    def left(self) -> list[str]:
+        """What is in the scratch directory and which servers of it run: nothing, after a drill."""
+        found = self.host.run("sh", "-c", f"ls {SCRATCH} 2>/dev/null; pgrep -a postgres | grep {SCRATCH} || true")
+        return [line for line in found.splitlines() if line != "lock"]
+
+    def edit(self, set_id: str, statement: str) -> None:
+        """Change a manifest ``m`` (and the directory ``d`` of its set) by Python, and complete the set again."""
+        script = (
+            "import sys, json, pathlib, hashlib; sys.path.insert(0, '/opt/dbops')\n"
+            "from ansible_collections.dbops.postgres.plugins.module_utils._backup.manifest import complete\n"
+            f"d = pathlib.Path({SETS!r}, {set_id!r}); m = json.loads((d / 'manifest.json').read_text())\n"
+            "def stored(o, data):\n"
+            "    (d / o['name']).write_bytes(data)\n"
+            "    o.update(size=len(data), sha256=hashlib.sha256(data).hexdigest())\n"
+            f"{statement}\n"
+            "t = json.dumps(m); (d / 'manifest.json').write_text(t); (d / 'complete.json').write_text(complete(t))\n"
+        )
+        self.host.run("runuser", "-u", "postgres", "--", "python3", "-", text=script)
+
+
+def install(host: Host) -> None:
+    """Put today's code and the script of these tests on the host."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        archive.add(
+            CHECKOUT / "plugins" / "module_utils",
+            "ansible_collections/dbops/postgres/plugins/module_utils",
+            filter=lambda item: None if "__pycache__" in item.name else item,
+        )
+        archive.add(Path(__file__).with_name("on_host.py"), "on_host.py")
+    unpack = f"rm -rf {CODE}; mkdir -p {CODE}; tar -xf - -C {CODE} --no-same-owner; chmod -R a+rX {CODE}"
+    packages = "DEBIAN_FRONTEND=noninteractive apt-get -q install --yes --no-install-recommends age zstd >/dev/null"
+    command = host.ssh_command("sh", "-c", f"{packages}; {unpack}")
+    subprocess.run(command, input=packed.getvalue(), check=True, timeout=300)
+
+
+@pytest.fixture(scope="module")
+def drill_host(pg_server: Server) -> DrillHost:
+    """The host of the server, with today's code."""
+    host = host_of(pg_server)
+    install(host)
+    return DrillHost(host, pg_server)
+
+
+@pytest.fixture(scope="module")
+def shop(drill_host: DrillHost) -> Iterator[Database]:
+    """A small database with a role, an extension and a table of 1,000 rows; and its set ``20261124T010000Z-a``."""
+    database = create_database(drill_host.server)
+    psql(
+        drill_host.host,
+        database.name,
+        f"CREATE ROLE {database.prefix}app; CREATE EXTENSION hstore;"
+        "CREATE TABLE payments (id int PRIMARY KEY, at timestamptz DEFAULT now(), card text);"
+        "CREATE TABLE other AS SELECT 1 AS a;"
+        "INSERT INTO payments SELECT i, now() - i * interval '1 min', md5(i::text) FROM generate_series(0, 999) i;"
+        f"GRANT SELECT ON payments TO {database.prefix}app;",
+    )
+    drill_host.make("20261124T010000Z-a", [database.name])
+    yield database
+    drop_database(database)

@@ -1,0 +1,161 @@
+# Copyright (c) 2026 the dbops.postgres authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs on a throwaway host, beside the collection's module_utils: makes a set as simply as can be, and holds a drill.
+
+    python3 on_host.py make ROOT SET DATABASE... [--recipient FILE] [--zstd]
+    python3 on_host.py drill ROOT CONFIG
+    python3 on_host.py restore ROOT SPEC
+
+A drill prints its receipt, a restore what it did. DBOPS_KILL=step makes a drill kill itself as that step begins, and
+a restore in the place of the call of that name.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, os.environ.get("DBOPS_CODE", "/opt/dbops"))
+
+from ansible_collections.dbops.postgres.plugins.module_utils import _postgres
+from ansible_collections.dbops.postgres.plugins.module_utils._backup import (
+    contents,
+    manifest,
+    receipt,
+    restore_database,
+)
+from ansible_collections.dbops.postgres.plugins.module_utils._backup.drill import Drill
+from ansible_collections.dbops.postgres.plugins.module_utils._backup.drill_set import BackupError, Directory
+from ansible_collections.dbops.postgres.plugins.module_utils._backup.drill_spec import drill_from
+from ansible_collections.dbops.postgres.plugins.module_utils._backup.restore import Restore
+from ansible_collections.dbops.postgres.plugins.module_utils._backup.restore_plan import RestoreSpec
+from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError
+from ansible_collections.dbops.postgres.plugins.module_utils._postgres import Login
+
+LIVE = Login()
+
+
+def stored(directory: Path, name: str, command: list[str], filters: list[list[str]]) -> manifest.StoredObject:
+    path = directory / name
+    with path.open("wb") as file:
+        processes = []
+        commands = [command, *filters]
+        for number, one in enumerate(commands):
+            out = file if number == len(commands) - 1 else subprocess.PIPE
+            before = processes[-1].stdout if processes else subprocess.DEVNULL
+            processes.append(subprocess.Popen(one, stdin=before, stdout=out))
+        for process in processes:
+            if process.wait() != 0:
+                sys.exit(f"{process.args} failed")
+    data = path.read_bytes()
+    programs = [one[0] for one in filters]
+    return manifest.StoredObject(
+        name, len(data), hashlib.sha256(data).hexdigest(), "age" in programs, "zstd" in programs
+    )
+
+
+def make(root: str, set_id: str, databases: list[str], recipient: str, zstd: bool) -> None:
+    directory = Path(root, set_id)
+    directory.mkdir(parents=True)
+    filters = [["zstd", "-1", "--quiet", "--stdout"]] if zstd else []
+    filters += [["age", "--recipients-file", recipient]] if recipient else []
+    dumped = []
+    moment = time.time()
+    for name in databases:
+        connection = _postgres.connect(LIVE, name)
+        connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
+        with connection.cursor() as cursor:
+            contents.prepare(cursor)
+            cursor.execute("SELECT pg_export_snapshot(), pg_database_size(current_database())")
+            snapshot, size = cursor.fetchone() or ("", 0)
+            held = contents.Contents(
+                tables={f"{s}.{t}": contents.table(cursor, s, t, hashed=True) for s, t in contents.tables(cursor)},
+                sequences=contents.sequences(cursor),
+                schema=contents.schema(cursor),
+                large_objects=contents.large_objects(cursor),
+            )
+            command = ["pg_dump", "--format=custom", f"--snapshot={snapshot}", f"--compress={0 if zstd else 1}", name]
+            dump = stored(directory, f"{name}.dump", command, filters)
+            dumped.append(
+                manifest.DumpedDatabase(
+                    name,
+                    dump,
+                    size,
+                    contents.extensions(cursor),
+                    contents.roles(cursor),
+                    contents.options(cursor),
+                    held,
+                )
+            )
+        connection.close()
+    kept = [one for one in filters if one[0] == "age"]
+    roles = stored(directory, "globals.sql", ["pg_dumpall", "--globals-only", "--no-role-passwords"], kept)
+    connection = _postgres.connect(LIVE)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT current_setting('server_version'), current_setting('server_version_num')::int / 10000,"
+            " (SELECT rolname FROM pg_roles WHERE oid = 10)"
+        )
+        version, major, superuser = cursor.fetchone() or ("", 0, "")
+    found = manifest.Manifest(set_id, moment, "main", version, major, superuser, "hashes", roles, tuple(dumped))
+    text = manifest.to_json(found)
+    (directory / manifest.MANIFEST).write_text(text)
+    (directory / manifest.COMPLETE).write_text(manifest.complete(text))
+
+
+def told(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+    if line == f"{os.environ.get('DBOPS_KILL')} ...":
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def drill(root: str, config: str) -> int:
+    given = json.loads(config)
+    chosen, identity = given.pop("set", ""), given.pop("identity", "")
+    found = Drill(drill_from(given), Directory(root), identity=identity, set_id=chosen, tell=told).hold()
+    print(receipt.to_json(found))
+    told(receipt.to_markdown(found, "now"))
+    return 0 if found.passed else 1
+
+
+def restore(root: str, given: str) -> int:
+    wanted = json.loads(given)
+    identity, go = wanted.pop("identity", ""), wanted.pop("go", True)
+    wanted["tables"] = tuple(wanted.get("tables", ()))
+    name = os.environ.get("DBOPS_KILL", "")
+    if name:
+        setattr(restore_database, name, lambda *_args: os.kill(os.getpid(), signal.SIGKILL))
+    job = Restore(
+        RestoreSpec(**wanted), Directory(root), LIVE, "/var/lib/postgresql/scratch", identity=identity, tell=told
+    )
+    try:
+        done = job.run() if go else job.plan()
+    except (DbopsError, BackupError) as error:
+        told(f"{error} {getattr(error, 'remedy', '')}")
+        return 1
+    print(json.dumps(dataclasses.asdict(done)))
+    return 0
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("job", choices=["make", "drill", "restore"])
+    parser.add_argument("root")
+    parser.add_argument("rest", nargs="+")
+    parser.add_argument("--recipient", default="")
+    parser.add_argument("--zstd", action="store_true")
+    arguments = parser.parse_args()
+    if arguments.job == "drill":
+        sys.exit(drill(arguments.root, arguments.rest[0]))
+    if arguments.job == "restore":
+        sys.exit(restore(arguments.root, arguments.rest[0]))
+    make(arguments.root, arguments.rest[0], arguments.rest[1:], arguments.recipient, arguments.zstd)

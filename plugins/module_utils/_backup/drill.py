@@ -27,7 +27,6 @@ from ansible_collections.dbops.postgres.plugins.module_utils._backup.drill_clust
 from ansible_collections.dbops.postgres.plugins.module_utils._backup.drill_set import (
     BackupError,
     Comparison,
-    Target,
 )
 from ansible_collections.dbops.postgres.plugins.module_utils._backup.drill_spec import DrillSpec
 from ansible_collections.dbops.postgres.plugins.module_utils._backup.manifest import Manifest, StoredObject
@@ -42,6 +41,7 @@ from ansible_collections.dbops.postgres.plugins.module_utils._backup.receipt imp
     filled,
     size_of,
 )
+from ansible_collections.dbops.postgres.plugins.module_utils._backup.target import Target
 from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError
 
 # Room for indexes, WAL and what grows while it is sorted, besides the data itself.

@@ -5,21 +5,17 @@
 
 from __future__ import annotations
 
-import glob
-import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Protocol
 
 from ansible_collections.dbops.postgres.plugins.module_utils import _postgres
 from ansible_collections.dbops.postgres.plugins.module_utils._backup import compare, contents, manifest
 from ansible_collections.dbops.postgres.plugins.module_utils._backup.contents import Contents, TableContents
 from ansible_collections.dbops.postgres.plugins.module_utils._backup.manifest import DumpedDatabase, Manifest
+from ansible_collections.dbops.postgres.plugins.module_utils._backup.target import Target
 from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError
 from ansible_collections.dbops.postgres.plugins.module_utils._postgres import Login
-
-_CHUNK = 1 << 20
 
 
 class BackupError(Exception):
@@ -28,46 +24,6 @@ class BackupError(Exception):
     def __init__(self, problems: Iterable[str], remedy: str = "") -> None:
         self.problems, self.remedy = list(problems), remedy
         super().__init__("; ".join(self.problems))
-
-
-class Target(Protocol):
-    """Where sets are, as far as reading goes."""
-
-    @property
-    def name(self) -> str:
-        """As a person names it."""
-
-    def complete_sets(self) -> Sequence[str]:
-        """The ids of the sets that are complete; they sort by their time."""
-
-    def read(self, set_id: str, name: str) -> Iterator[bytes]:
-        """The bytes of an object as they are stored.
-
-        :raises FileNotFoundError: there is none.
-        """
-
-
-class Directory:
-    """A local or mounted directory, with a directory for each set."""
-
-    def __init__(self, path: str) -> None:
-        self._path = path
-
-    @property
-    def name(self) -> str:
-        """As a person names it."""
-        return f"directory {self._path}"
-
-    def complete_sets(self) -> Sequence[str]:
-        """The ids of the sets that are complete."""
-        markers = glob.glob(os.path.join(glob.escape(self._path), "*", manifest.COMPLETE))
-        return [os.path.basename(os.path.dirname(marker)) for marker in markers]
-
-    def read(self, set_id: str, name: str) -> Iterator[bytes]:
-        """The bytes of an object as they are stored."""
-        with open(os.path.join(self._path, set_id, name), "rb") as file:
-            while chunk := file.read(_CHUNK):
-                yield chunk
 
 
 def choose(target: Target, set_id: str = "") -> str:

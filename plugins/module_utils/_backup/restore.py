@@ -22,10 +22,11 @@ from ansible_collections.dbops.postgres.plugins.module_utils._backup import (
     restore_plan,
 )
 from ansible_collections.dbops.postgres.plugins.module_utils._backup.drill_cluster import Cluster
-from ansible_collections.dbops.postgres.plugins.module_utils._backup.drill_set import BackupError, Target
+from ansible_collections.dbops.postgres.plugins.module_utils._backup.drill_set import BackupError
 from ansible_collections.dbops.postgres.plugins.module_utils._backup.manifest import DumpedDatabase, Manifest
 from ansible_collections.dbops.postgres.plugins.module_utils._backup.receipt import duration, size_of
 from ansible_collections.dbops.postgres.plugins.module_utils._backup.restore_plan import Names, RestoreSpec
+from ansible_collections.dbops.postgres.plugins.module_utils._backup.target import Target
 from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError
 from ansible_collections.dbops.postgres.plugins.module_utils._postgres import Login
 

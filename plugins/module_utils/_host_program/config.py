@@ -1,13 +1,14 @@
 # Copyright (c) 2026 the dbops.postgres authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What drills and restores on a host share: the configuration, the target, the identity, words on the terminal."""
+"""What the jobs on a host share: the configuration, the target, the identity, words on the terminal."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -15,14 +16,18 @@ from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.dbops.postgres.plugins.module_utils._backup.drill_set import Directory, Target
+from ansible_collections.dbops.postgres.plugins.module_utils._backup.backup_spec import BackupSpec, backup_from
 from ansible_collections.dbops.postgres.plugins.module_utils._backup.drill_spec import DrillSpec, drill_from
+from ansible_collections.dbops.postgres.plugins.module_utils._backup.target import Directory, Target
+from ansible_collections.dbops.postgres.plugins.module_utils._backup.target_s3 import S3, Bucket, keys_from
 from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError
 
+BACKUP_CONFIG = "/etc/dbops-postgres/backup.json"
 CONFIG = "/etc/dbops-postgres/drill.json"
-CREDENTIAL = "backup_identity"
-SEALED = f"/etc/credstore.encrypted/{CREDENTIAL}"
+IDENTITY = "backup_identity"
+_SEALED = "/etc/credstore.encrypted/"
 _SECONDS = 30
+_TARGET_NAME = re.compile(r"[a-z0-9][a-z0-9_]{0,30}")
 
 
 @dataclass(frozen=True)
@@ -37,33 +42,119 @@ class Config:
     textfile: str = ""
 
 
+@dataclass(frozen=True)
+class BackupConfig:
+    """The configuration of backups. It holds no secret."""
+
+    targets: list[Target]
+    backup: BackupSpec
+    textfile: str = ""
+
+
 def read_config(path: str) -> Config:
-    """Read the configuration.
+    """Read the configuration of drills and restores.
 
     :raises DbopsError: it is not there, or says what cannot be meant.
     """
+    return config_from(_read(path, "restore_drill"))
+
+
+def read_backup_config(path: str) -> BackupConfig:
+    """Read the configuration of backups.
+
+    :raises DbopsError: it is not there, or says what cannot be meant.
+    """
+    return backup_config_from(_read(path, "backup"))
+
+
+def _read(path: str, role: str) -> Any:
     try:
         with open(path, encoding="utf-8") as file:
-            data = json.load(file)
+            return json.load(file)
     except OSError as error:
-        raise DbopsError(f"Cannot read {path}: {error.strerror}", "Run the role restore_drill.") from None
+        raise DbopsError(f"Cannot read {path}: {error.strerror}", f"Run the role {role}.") from None
     except ValueError as error:
-        raise DbopsError(f"{path} is no JSON: {error}", "Run the role restore_drill.") from None
-    return config_from(data)
+        raise DbopsError(f"{path} is no JSON: {error}", f"Run the role {role}.") from None
 
 
 def config_from(data: Mapping[str, Any]) -> Config:
-    """The configuration as data.
+    """The configuration of drills as data.
 
     :raises DbopsError: it says what cannot be meant.
     """
-    unknown = sorted(set(data) - {"target", "drill", "textfile"})
-    if unknown:
-        raise DbopsError(f"The configuration has an unknown key {unknown[0]!r}", "Known keys: target, drill, textfile.")
-    target = data.get("target")
-    if not isinstance(target, dict) or set(target) != {"directory"} or not str(target["directory"]).startswith("/"):
+    _known(data, {"target", "drill", "textfile"})
+    return Config(target_from(data.get("target")), drill_from(data.get("drill") or {}), str(data.get("textfile") or ""))
+
+
+def backup_config_from(data: Mapping[str, Any]) -> BackupConfig:
+    """The configuration of backups as data.
+
+    :raises DbopsError: it says what cannot be meant.
+    """
+    _known(data, {"targets", "backup", "textfile"})
+    given = data.get("targets")
+    if not isinstance(given, list) or not given:
+        raise DbopsError("The configuration has no targets", 'Give one: {"targets": [{"directory": "/srv/backup"}]}.')
+    targets = [target_from(item) for item in given]
+    names = [target.name for target in targets]
+    for name in names:
+        if names.count(name) > 1:
+            raise DbopsError(f"The target {name} is there twice", "Leave one out.")
+    return BackupConfig(targets, backup_from(data.get("backup") or {}), str(data.get("textfile") or ""))
+
+
+def target_from(data: Any) -> Target:
+    """A target: ``directory``, or ``bucket`` with what :class:`Bucket` has, and a ``name`` if it has a credential.
+
+    :raises DbopsError: it is none of these.
+    """
+    if not isinstance(data, Mapping) or not data:
         raise DbopsError("The configuration has no target", 'Give one: {"target": {"directory": "/srv/backup"}}.')
-    return Config(Directory(target["directory"]), drill_from(data.get("drill") or {}), str(data.get("textfile") or ""))
+    rest = {key: value for key, value in data.items() if key != "name" and value not in (None, "")}
+    name = str(data.get("name") or "")
+    if name and not _TARGET_NAME.fullmatch(name):
+        raise DbopsError(f"A target has the name {name!r}", "Lower-case letters, digits and _: it names a credential.")
+    if set(rest) == {"directory"}:
+        if not str(rest["directory"]).startswith("/"):
+            raise DbopsError(f"The directory {rest['directory']!r} of a target is no absolute path", "Give one.")
+        return Directory(str(rest["directory"]).rstrip("/"))
+    unknown = sorted(set(rest) - set(Bucket.__dataclass_fields__))
+    if unknown or not rest.get("bucket"):
+        wrong = f"has an unknown key {unknown[0]!r}" if unknown else "has neither directory nor bucket"
+        raise DbopsError(f"A target {wrong}", f"Known keys: directory, or {', '.join(Bucket.__dataclass_fields__)}.")
+    for key, choices in {"checksums": ("when_supported", "when_required"), "encryption": ("AES256", "aws:kms")}.items():
+        if rest.get(key, choices[0]) not in choices:
+            raise DbopsError(f"The target {rest['bucket']}: {key} is {rest[key]!r}", f"One of {', '.join(choices)}.")
+    credential = f"backup_target_{name}"
+    text = secret(credential) if name else ""
+    return S3(Bucket(**rest), keys_from(text, credential) if text else None)
+
+
+def _known(data: Mapping[str, Any], known: set[str]) -> None:
+    unknown = sorted(set(data) - known)
+    if unknown:
+        keys = ", ".join(sorted(known))
+        raise DbopsError(f"The configuration has an unknown key {unknown[0]!r}", f"Known keys: {keys}.")
+
+
+def secret(name: str) -> str:
+    """A credential as text: the unit's, else, for root, this host's sealed one; empty: there is none."""
+    of_unit = os.path.join(os.environ.get("CREDENTIALS_DIRECTORY", "/nonexistent"), name)
+    if os.path.exists(of_unit):
+        with open(of_unit, encoding="utf-8") as file:
+            return file.read()
+    if os.geteuid() != 0 or not os.path.exists(_SEALED + name):
+        return ""
+    return _opened(name, "-").decode()
+
+
+def _opened(name: str, path: str) -> bytes:
+    command = ["systemd-creds", "decrypt", f"--name={name}", _SEALED + name, path]
+    done = subprocess.run(command, capture_output=True, timeout=_SECONDS, check=False)
+    if done.returncode != 0:
+        said = " ".join(done.stderr.decode("utf-8", "replace").split())
+        raise DbopsError(f"The sealed credential {_SEALED}{name} cannot be opened: {said}", "Deliver it again.")
+    return done.stdout
 
 
 @contextlib.contextmanager
@@ -75,20 +166,16 @@ def identity(given: str) -> Generator[str, None, None]:
     if given:
         yield given
         return
-    of_unit = os.path.join(os.environ.get("CREDENTIALS_DIRECTORY", "/nonexistent"), CREDENTIAL)
+    of_unit = os.path.join(os.environ.get("CREDENTIALS_DIRECTORY", "/nonexistent"), IDENTITY)
     if os.path.exists(of_unit):
         yield of_unit
         return
-    if os.geteuid() != 0 or not os.path.exists(SEALED):
+    if os.geteuid() != 0 or not os.path.exists(_SEALED + IDENTITY):
         yield ""
         return
     with tempfile.TemporaryDirectory(prefix="dbops-postgres-", dir="/run") as directory:
-        path = os.path.join(directory, CREDENTIAL)
-        command = ["systemd-creds", "decrypt", f"--name={CREDENTIAL}", SEALED, path]
-        done = subprocess.run(command, capture_output=True, timeout=_SECONDS, check=False)
-        if done.returncode != 0:
-            said = " ".join(done.stderr.decode("utf-8", "replace").split())
-            raise DbopsError(f"The sealed identity {SEALED} cannot be opened: {said}", "Deliver it again.")
+        path = os.path.join(directory, IDENTITY)
+        _opened(IDENTITY, path)
         yield path
 
 

@@ -14,16 +14,34 @@ import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from ansible_collections.dbops.postgres.plugins.module_utils._host_program import drill, restore
-from ansible_collections.dbops.postgres.plugins.module_utils._host_program.config import CONFIG, read_config, tell
+from ansible_collections.dbops.postgres.plugins.module_utils._host_program import backup, drill, prune, restore, status
+from ansible_collections.dbops.postgres.plugins.module_utils._host_program.config import (
+    BACKUP_CONFIG,
+    CONFIG,
+    read_backup_config,
+    read_config,
+    tell,
+)
 from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one job."""
     parser = argparse.ArgumentParser(prog="dbops-postgres", description="Backups that are proven.")
-    parser.add_argument("--config", default=CONFIG, help=f"configuration, by default {CONFIG}")
+    parser.add_argument("--config", default=CONFIG, help=f"of drills and restores, by default {CONFIG}")
+    parser.add_argument("--backup-config", default=BACKUP_CONFIG, help=f"of backups, by default {BACKUP_CONFIG}")
     jobs = parser.add_subparsers(dest="job", required=True, metavar="JOB")
+
+    saving = jobs.add_parser("backup", help="make a set of backups, prove it at each target, prune")
+    saving.add_argument("--label", default="manual", help="the end of its name, by default manual")
+    saving.add_argument("--wait", type=float, default=0, metavar="SECONDS", help="for a run that is under way")
+
+    pruning = jobs.add_parser("prune", help="remove the sets that are no longer kept")
+    pruning.add_argument("--dry-run", action="store_true", help="only say what would go, and why the others stay")
+    pruning.add_argument("--wait", type=float, default=0, metavar="SECONDS", help="for a run that is under way")
+
+    showing = jobs.add_parser("status", help="what is at each target, looked at there")
+    showing.add_argument("--json", action="store_true", help="for programs")
 
     drilling = jobs.add_parser("drill", help="restore a set into a throwaway cluster, and prove all of it")
     drilling.add_argument("--set", default="", help="a named set; by default the newest complete one")
@@ -41,7 +59,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     restoring.add_argument("--socket", default="/var/run/postgresql", help="directory of the server's socket")
     restoring.add_argument("--port", type=int, default=5432)
 
-    jobs.add_parser("check", help="read the configuration, and say what cannot be meant")
+    checking = jobs.add_parser("check", help="read a configuration, and say what cannot be meant")
+    checking.add_argument("--of", choices=["drill", "backup"], default="drill", help="which, by default drill")
 
     given = parser.parse_args(arguments)
     # systemd stops a unit by SIGTERM: what a job has begun is taken down again as by any other error.
@@ -55,9 +74,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(given: Any) -> int:
     if given.job == "check":
-        read_config(given.config)
+        if given.of == "backup":
+            read_backup_config(given.backup_config)
+        else:
+            read_config(given.config)
         return 0
-    return drill.run(given) if given.job == "drill" else restore.run(given)
+    jobs = {"backup": backup, "drill": drill, "prune": prune, "restore": restore, "status": status}
+    return int(jobs[given.job].run(given))
 
 
 def _stopped(_number: int, _frame: object) -> NoReturn:

@@ -34,10 +34,11 @@ from ansible_collections.dbops.postgres.plugins.module_utils._backup import (
     restore_database,
 )
 from ansible_collections.dbops.postgres.plugins.module_utils._backup.drill import Drill
-from ansible_collections.dbops.postgres.plugins.module_utils._backup.drill_set import BackupError, Directory
+from ansible_collections.dbops.postgres.plugins.module_utils._backup.drill_set import BackupError
 from ansible_collections.dbops.postgres.plugins.module_utils._backup.drill_spec import drill_from
 from ansible_collections.dbops.postgres.plugins.module_utils._backup.restore import Restore
 from ansible_collections.dbops.postgres.plugins.module_utils._backup.restore_plan import RestoreSpec
+from ansible_collections.dbops.postgres.plugins.module_utils._backup.target import Directory
 from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError
 from ansible_collections.dbops.postgres.plugins.module_utils._postgres import Login
 

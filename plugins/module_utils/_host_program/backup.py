@@ -1,0 +1,121 @@
+# Copyright (c) 2026 the dbops.postgres authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The job ``backup``: make a set, prune, leave evidence and metrics."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.dbops.postgres.plugins.module_utils._backup.backup import Backup, Done
+from ansible_collections.dbops.postgres.plugins.module_utils._backup.receipt import duration, size_of
+from ansible_collections.dbops.postgres.plugins.module_utils._host_program import evidence, lock, prune
+from ansible_collections.dbops.postgres.plugins.module_utils._host_program.config import (
+    BackupConfig,
+    read_backup_config,
+    tell,
+)
+from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError
+
+_HELP = {
+    "last_run_timestamp_seconds": "When the last backup began.",
+    "last_success_timestamp_seconds": "When the last backup that is complete at all targets began; 0: none is.",
+    "passed": "Whether the last backup is complete at all targets.",
+    "duration_seconds": "How long the last backup took.",
+    "stored_bytes": "Size of the last set.",
+    "failed_targets": "Targets that do not have the last set.",
+}
+
+
+def run(given: Any) -> int:
+    """Make a set; the exit status."""
+    config = read_backup_config(given.backup_config)
+    done, problem = hold(config, given.label, given.wait, Terminal() if sys.stderr.isatty() else None)
+    if problem:
+        tell(problem)
+    return 1 if problem or done is None else 0
+
+
+def hold(
+    config: BackupConfig, label: str, wait: float = 0, progress: Callable[[str, int, str], None] | None = None
+) -> tuple[Done | None, str]:
+    """Make a set, prune, and leave what a backup leaves; what was made, and what went wrong in words.
+
+    :raises DbopsError: another run is under way.
+    """
+    with lock.alone("backup", wait):
+        started = time.time()
+        done, problem = None, ""
+        try:
+            job = Backup(
+                config.backup, config.targets, os.path.join(lock.STATE, "backup-running.json"), label, tell, progress
+            )
+            done = job.run()
+            missing = "; ".join(f"{name}: {why}" for name, why in done.failed.items())
+            problem = f"Set {done.manifest.id} is not at every target. {missing}" if missing else ""
+            tell(
+                f"Set {done.manifest.id} is complete at {', '.join(done.targets)}: {size_of(done.manifest.stored_bytes)} in "
+                f"{duration(done.seconds)}"
+            )
+            for line in prune.pruned(config, dry=False):
+                tell(line)
+        except DbopsError as error:
+            problem = problem or f"No backup was made. {error}" if done is None else f"Not pruned. {error}"
+        except BaseException as error:
+            _leave(config, started, None, f"No backup was made: {type(error).__name__}")
+            raise
+        _leave(config, started, done, problem)
+    return done, problem
+
+
+def _leave(config: BackupConfig, started: float, done: Done | None, problem: str) -> None:
+    last = evidence.previous("backup").get("last_success", 0.0)
+    whole = done is not None and not done.failed
+    success = started if whole else last if isinstance(last, (int, float)) else 0.0
+    stored = done.manifest.stored_bytes if done else 0
+    seconds = time.time() - started
+    facts = {
+        "started": started,
+        "seconds": seconds,
+        "verdict": "failed" if problem else "passed",
+        "last_success": success,
+        "set": done.manifest.id if done else "",
+        "stored_bytes": stored,
+        "targets": list(done.targets) if done else [],
+        "message": problem or f"set {done.manifest.id if done else ''} is complete at {len(config.targets)} target(s)",
+    }
+    evidence.record("backup", facts)
+    values = {
+        "last_run_timestamp_seconds": started,
+        "last_success_timestamp_seconds": success,
+        "passed": float(not problem),
+        "duration_seconds": seconds,
+        "stored_bytes": float(stored),
+        "failed_targets": float(len(done.failed) if done else len(config.targets)),
+    }
+    evidence.metrics("backup", values, _HELP, config.textfile)
+
+
+@dataclass
+class Terminal:
+    """A line that tells what is going on, for whoever watches."""
+
+    begun: float = 0.0
+    told: float = 0.0
+    database: str = ""
+
+    def __call__(self, database: str, size: int, table: str) -> None:
+        now = time.monotonic()
+        if database != self.database:
+            self.database, self.begun = database, now
+        if now - self.told < 0.5:
+            return
+        self.told = now
+        rate = size / max(now - self.begun, 0.001)
+        sys.stderr.write(f"\r\033[K{database}: {size_of(size)} stored, {size_of(int(rate))}/s  {table}\r")
+        sys.stderr.flush()

@@ -15,8 +15,7 @@ description:
     expired, and nothing for a superuser, a member of one, a replication role or a role that bypasses row-level
     security.
   - The function runs as its owner with a pinned C(search_path) and qualified names. The login is no member of any
-    role, has the right to connect to the pooled databases, and two connections a database at most, one and its
-    successor.
+    role, has the right to connect to the pooled databases, and O(connections) at most.
   - The server receives a SCRAM verifier of O(password), never the password.
   - Needs a superuser, because only superusers may let somebody read C(pg_authid).
 options:
@@ -33,6 +32,12 @@ options:
     type: list
     elements: str
     required: true
+  connections:
+    description:
+      - How many connections the login may have. Each process of each pooler needs two a database, one and its
+        successor; V(0) is enough for one process.
+    type: int
+    default: 0
 attributes:
   check_mode:
     support: full
@@ -75,6 +80,7 @@ ARGUMENTS = {
     "user": {"type": "str", "default": "dbops_pooler"},
     "password": {"type": "str", "required": True, "no_log": True},
     "databases": {"type": "list", "elements": "str", "required": True},
+    "connections": {"type": "int", "default": 0},
 }
 
 
@@ -87,6 +93,7 @@ def main() -> None:
             module.params["user"],
             module.params["password"],
             databases,
+            module.params["connections"],
             check=module.check_mode,
         )
     except DbopsError as error:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: pgbouncer_config
-short_description: Configure one pgbouncer as a whole, within a budget of connections
+short_description: Configure a host's pgbouncer as a whole, within a budget of connections
 version_added: 0.2.0
 author: the dbops.postgres authors (@dbops)
 description:
@@ -144,9 +144,23 @@ options:
     description:
       - When a restart is done that a setting needs. Connections of clients end with it.
       - V(when_idle) does it as long as no client is connected, otherwise it stays pending, with a warning.
+      - V(rolling) replaces one of several processes after the other; the others take the new clients meanwhile. Needs
+        O(processes) of 2 or more and pgbouncer 1.23.
     type: str
-    choices: [when_idle, when_required, never]
+    choices: [when_idle, when_required, rolling, never]
     default: when_idle
+  restart_wait:
+    description: Seconds that clients have to leave a process that is replaced. Then they are disconnected.
+    type: int
+    default: 60
+  processes:
+    description:
+      - How many processes share the port (C(so_reuseport)), each on a processor of its own. Needs pgbouncer 1.19, which
+        passes the cancelling of a query on between them.
+      - The sizes of pools are for all of them together, and divided. O(max_client_conn) holds for each, because the
+        system does not deal clients out evenly.
+    type: int
+    default: 1
 attributes:
   check_mode:
     support: full
@@ -272,7 +286,9 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "superuser_reserved": {"type": "int", "default": 3},
     "direct": {"type": "dict", "default": {}},
     "settings": {"type": "dict", "default": {}},
-    "restart": {"type": "str", "choices": ["when_idle", "when_required", "never"], "default": "when_idle"},
+    "restart": {"type": "str", "choices": ["when_idle", "when_required", "rolling", "never"], "default": "when_idle"},
+    "restart_wait": {"type": "int", "default": 60},
+    "processes": {"type": "int", "default": 1},
 }
 
 

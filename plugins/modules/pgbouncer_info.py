@@ -11,7 +11,7 @@ version_added: 0.2.0
 author: the dbops.postgres authors (@dbops)
 description:
   - For each pool its budget, what of it is in use, how many clients wait and for how long. From the running
-    pooler's console.
+    pooler's console; several processes on one port are added up.
   - Runs as root on the pooler's host. The playbook C(dbops.postgres.pool_status) prints the table.
 attributes:
   check_mode:
@@ -61,8 +61,8 @@ from typing import TYPE_CHECKING
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError
-from ansible_collections.dbops.postgres.plugins.module_utils._pooler.observe import ask, place
-from ansible_collections.dbops.postgres.plugins.module_utils._pooler.status import states, table
+from ansible_collections.dbops.postgres.plugins.module_utils._pooler.observe import ask, place, running
+from ansible_collections.dbops.postgres.plugins.module_utils._pooler.status import PoolState, states, table, together
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,9 +76,12 @@ def main() -> None:
         return int(status), str(out), str(err)
 
     try:
-        with ask(place(run)) as questions:
-            users = [row["value"] for row in questions("SHOW CONFIG") if row["key"] == "auth_user"]
-            rows = states(questions("SHOW POOLS"), questions("SHOW DATABASES"), users[0] if users else "")
+        found: list[PoolState] = []
+        for number in running(run) or [1]:
+            with ask(place(run, number)) as questions:
+                users = [row["value"] for row in questions("SHOW CONFIG") if row["key"] == "auth_user"]
+                found += states(questions("SHOW POOLS"), questions("SHOW DATABASES"), users[0] if users else "")
+        rows = together(found)
     except DbopsError as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=False, pools=[asdict(row) for row in rows], table=table(rows).splitlines())

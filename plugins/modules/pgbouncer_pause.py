@@ -97,7 +97,8 @@ def main() -> None:
                 resume(run, databases)
     except DbopsError as error:
         module.fail_json(msg=str(error))
-    module.exit_json(changed=bool(databases), databases=databases)
+    names = sorted({name for found in databases.values() for name in found})
+    module.exit_json(changed=bool(names), databases=names)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,8 @@ from collections.abc import Callable
 import pytest
 from testinfra.host import Host
 
+testinfra_hosts = ["ansible://debian*"]
+
 PASSWORDS = {
     "shop_stage_app": "canary-app-4b1",
     "shop_stage_migrator": "canary-migrator-4b1",

@@ -12,16 +12,22 @@ import tempfile
 import time
 
 from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError
-from ansible_collections.dbops.postgres.plugins.module_utils._pooler.observe import Run, ask, observe_live, place
+from ansible_collections.dbops.postgres.plugins.module_utils._pooler.observe import (
+    Run,
+    ask,
+    observe_live,
+    place,
+    running,
+)
 from ansible_collections.dbops.postgres.plugins.module_utils._pooler.plan import (
-    DROP_IN,
-    UNIT,
     File,
     Observed,
     PoolerPlan,
+    Turn,
     Write,
     refuse_mismatch,
     texts,
+    unit,
 )
 from ansible_collections.dbops.postgres.plugins.module_utils._pooler.spec import PoolerSpec
 from ansible_collections.dbops.postgres.plugins.module_utils._pooler.trial import try_out
@@ -70,23 +76,31 @@ def apply(spec: PoolerSpec, observed: Observed, plan: PoolerPlan, run: Run) -> N
 
     :raises DbopsError: after everything that was written has been put back.
     """
+    begun: list[Turn] = []
     try:
         for write in plan.writes:
-            _replace(write.path, write.after, write.mode, write.owner)
-        _activate(plan, run)
-        if plan.activate:
-            _settled(spec, observed, plan, run)
+            if write.after is not None:
+                _replace(write.path, write.after, write.mode, write.owner)
+        _reload_units(plan, run)
+        for turn in plan.turns:
+            begun.append(turn)
+            _activate(turn, spec, run)
+            if turn.verb not in ("stop", "retire"):
+                _settled(spec, observed, plan, turn.number, run)
+        for write in plan.writes:
+            if write.after is None:  # not before the process that reads it has gone
+                os.unlink(write.path)
     except DbopsError as error:
-        raise DbopsError(error.problem, error.remedy, _put_back(observed, plan, run)) from None
+        raise DbopsError(error.problem, error.remedy, _put_back(spec, observed, plan, begun, run)) from None
 
 
-def _settled(spec: PoolerSpec, observed: Observed, plan: PoolerPlan, run: Run) -> None:
+def _settled(spec: PoolerSpec, observed: Observed, plan: PoolerPlan, number: int, run: Run) -> None:
     """A reload is done some moments after it was asked for: wait until the process says what is declared."""
     limit = time.monotonic() + SETTLE_SECONDS
     while True:
         try:
-            live = observe_live(run)
-            refuse_mismatch(spec, live, observed.version, live.fixed if plan.waits else frozenset())
+            live = observe_live(run, number)
+            refuse_mismatch(spec, live, observed.version, live.fixed if plan.waits else frozenset(), number)
             return
         except DbopsError:
             if time.monotonic() > limit:
@@ -94,38 +108,71 @@ def _settled(spec: PoolerSpec, observed: Observed, plan: PoolerPlan, run: Run) -
         time.sleep(0.1)
 
 
-def _activate(plan: PoolerPlan, run: Run) -> None:
-    if any(write.path == DROP_IN for write in plan.writes):
-        _systemctl(run, "daemon-reload")
-    if plan.activate == "reload":
-        with ask(place(run)) as questions:
+def _reload_units(plan: PoolerPlan, run: Run) -> None:
+    if any(write.path.startswith("/etc/systemd/") for write in plan.writes):
+        _systemctl(run, "daemon-reload", "")
+
+
+def _activate(turn: Turn, spec: PoolerSpec, run: Run) -> None:
+    name = unit(turn.number)
+    if turn.verb == "reload":
+        with ask(place(run, turn.number)) as questions:
             questions("RELOAD")
-    elif plan.activate:
-        _systemctl(run, "reset-failed")
-        _systemctl(run, plan.activate)
+        return
+    if turn.verb in ("replace", "retire"):
+        _drain(turn.number, spec.restart_wait, run)
+    _systemctl(run, "reset-failed", name)
+    if turn.verb in ("stop", "retire"):
+        _systemctl(run, "disable --now", name)
+    elif turn.verb == "start" and turn.number > 1:
+        _systemctl(run, "enable --now", name)
+    else:
+        _systemctl(run, "restart" if turn.verb == "restart" else "start", name)
 
 
-def _systemctl(run: Run, verb: str) -> None:
-    unit = [] if verb == "daemon-reload" else [UNIT]
-    status, _out, err = run(["timeout", str(START_SECONDS), "systemctl", verb, *unit])
+def _drain(number: int, seconds: int, run: Run) -> None:
+    """Let a process take no new clients, which the others do, wait until its own have left, and end it.
+
+    Those who stay for longer are disconnected between two transactions. The unit is not restarted, which the further
+    processes would be with it.
+    """
+    with ask(place(run, number)) as questions:
+        questions("SHUTDOWN WAIT_FOR_CLIENTS")
+    for signal, patience in (("SIGINT", seconds), ("SIGKILL", START_SECONDS)):
+        limit = time.monotonic() + patience
+        while number in running(run):
+            if time.monotonic() > limit:
+                run(["systemctl", "kill", f"--signal={signal}", unit(number)])
+                break
+            time.sleep(0.2)
+
+
+def _systemctl(run: Run, verb: str, name: str) -> None:
+    status, _out, err = run(["timeout", str(START_SECONDS), "systemctl", *verb.split(), *([name] if name else [])])
     if status != 0 and verb != "reset-failed":
-        _status, log, _err = run(["journalctl", "--no-pager", "--quiet", "--lines=5", "--output=cat", "--unit", UNIT])
+        _status, log, _err = run(["journalctl", "--no-pager", "--quiet", "--lines=5", "--output=cat", "--unit", name])
         said = "; ".join(line for line in log.splitlines() if "FATAL" in line or "ERROR" in line) or err.strip()
-        raise DbopsError(f"systemctl {verb} {UNIT} failed: {said}", f"See journalctl -u {UNIT}.")
+        raise DbopsError(f"systemctl {verb} {name} failed: {said}", f"See journalctl -u {name}.")
 
 
-def _put_back(observed: Observed, plan: PoolerPlan, run: Run) -> str:
+def _put_back(spec: PoolerSpec, observed: Observed, plan: PoolerPlan, begun: list[Turn], run: Run) -> str:
     for write in plan.writes:
         _restore(write)
     try:
-        if any(write.path == DROP_IN for write in plan.writes):
-            _systemctl(run, "daemon-reload")
-        if observed.running:
-            _activate(PoolerPlan(activate="restart" if plan.activate == "restart" else "reload"), run)
-            return "The previous configuration was put back, and the pooler runs with it."
-        run(["systemctl", "stop", UNIT])
+        _reload_units(plan, run)
+        for turn in begun:
+            if turn.number not in observed.processes:
+                run(["systemctl", *(["disable", "--now"] if turn.number > 1 else ["stop"]), unit(turn.number)])
+            elif turn.verb == "reload":
+                _activate(turn, spec, run)
+            elif turn.verb in ("stop", "retire"):
+                _systemctl(run, "enable --now", unit(turn.number))
+            else:
+                _systemctl(run, "restart", unit(turn.number))
     except DbopsError as error:
         return f"The previous configuration was put back, but: {error.problem}"
+    if observed.processes:
+        return "The previous configuration was put back, and the pooler runs with it."
     return "The previous configuration was put back; the pooler is stopped, as it was."
 
 

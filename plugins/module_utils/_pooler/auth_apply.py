@@ -95,16 +95,17 @@ def observe_database(server: ServerLogin, name: str, user: str) -> Database:
 
 
 def converge(
-    server: ServerLogin, user: str, password: str, databases: Sequence[str], *, check: bool
+    server: ServerLogin, user: str, password: str, databases: Sequence[str], limit: int = 0, *, check: bool
 ) -> tuple[Plan, list[str]]:
     """Look, plan, and unless ``check`` apply; the plan and its statements as text.
 
+    :param limit: connections of the login; 0: one for each database, and one that replaces it while the server still
+        counts the first.
     :raises DbopsError: a database does not exist (none was changed then), or the server refused a statement.
     """
     login = observe_login(server, user)
     seen = {name: observe_database(server, name, user) if login else _without_login(server, name) for name in databases}
-    # One for each database, and one that replaces it while the server still counts the first.
-    wanted = plan(user, password, 2 * len(databases), databases, login, seen)
+    wanted = plan(user, password, limit or 2 * len(databases), databases, login, seen)
     connection = connect(server)
     try:
         statements = shown(wanted.steps, connection)

@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import pwd
+import re
 import stat
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -14,13 +16,17 @@ from typing import Any
 from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError
 from ansible_collections.dbops.postgres.plugins.module_utils._pooler import ini
 from ansible_collections.dbops.postgres.plugins.module_utils._pooler.plan import (
+    FURTHER_UNIT,
     INI,
     MODES,
     OWNER,
-    UNIT,
+    SOCKET_DIRECTORY,
     File,
     Live,
     Observed,
+    ini_of,
+    socket_directory,
+    unit,
 )
 from ansible_collections.dbops.postgres.plugins.module_utils._pooler.settings import parse_version
 from ansible_collections.dbops.postgres.plugins.module_utils._postgres import console, sockets
@@ -28,31 +34,40 @@ from ansible_collections.dbops.postgres.plugins.module_utils._postgres import co
 Run = Callable[[Sequence[str]], tuple[int, str, str]]
 Row = Mapping[str, Any]
 
-SOCKET_DIRECTORY = "/var/run/postgresql"
 PORT = "6432"
 
 
 def observe(run: Run) -> Observed:
-    """Version, files, and the running process. A host without pgbouncer has neither.
+    """Version, files, and the running processes. A host without pgbouncer has none of them.
 
     :raises DbopsError: a process runs whose console does not answer.
     """
     if not os.path.exists("/usr/sbin/pgbouncer"):
         return Observed(version=None, files={})
     _status, out, _err = run(["/usr/sbin/pgbouncer", "--version"])
-    files = {path: found for path in MODES if (found := _file(path))}
-    status, _out, _err = run(["systemctl", "is-active", "--quiet", UNIT])
-    running = status == 0
-    return Observed(parse_version(out), files, running, observe_live(run) if running else None)
+    paths = [*MODES, FURTHER_UNIT, *sorted(glob.glob(ini_of(2).replace("2", "[0-9]*")))]
+    files = {path: found for path in paths if (found := _file(path))}
+    return Observed(parse_version(out), files, {number: observe_live(run, number) for number in running(run)})
 
 
-def observe_live(run: Run) -> Live:
-    """What the running process says of itself, by its console.
+def running(run: Run) -> list[int]:
+    """The numbers of the processes that run; the first is that of Debian's unit."""
+    states = "--state=active,reloading,activating,deactivating"
+    _status, out, _err = run(
+        ["systemctl", "list-units", "--plain", "--no-legend", states, unit(1), unit(2).replace("2", "*")]
+    )
+    names = [line.split()[0] for line in out.splitlines() if line.strip()]
+    numbers = [re.search(r"@(\d+)\.service", name) for name in names]
+    return sorted(int(number[1]) if number else 1 for number in numbers)
+
+
+def observe_live(run: Run, number: int = 1) -> Live:
+    """What a running process says of itself, by its console.
 
     The console's socket and port are those of the running process: the file may say something newer.
     """
-    with ask(place(run)) as questions:
-        return live_of(questions, _open_files(run))
+    with ask(place(run, number)) as questions:
+        return live_of(questions, _open_files(run, number))
 
 
 def live_of(questions: Callable[[str], list[dict[str, Any]]], files: int) -> Live:
@@ -91,12 +106,17 @@ class ask:  # noqa: N801 # reads as a verb: with ask(place) as questions
             return [dict(zip(names, row)) for row in cursor.fetchall()]
 
 
-def place(run: Run) -> tuple[str, int]:
-    """Socket directory and port of the running process. The file may say something newer than what runs.
+def place(run: Run, number: int = 1) -> tuple[str, int]:
+    """Socket directory and port of a running process. The file may say something newer than what runs.
 
     :raises DbopsError: nothing there is a console.
     """
-    main_pid(run)
+    main_pid(run, number)
+    if number > 1:
+        for directory, port in sockets():
+            if directory == socket_directory(number):
+                return directory, port
+        raise DbopsError(f"{unit(number)} has no socket in {socket_directory(number)}", "See its journal.")
     found = _file(INI)
     said = ini.read(found.text, INI).get("pgbouncer", {}) if found else {}
     declared = (said.get("unix_socket_dir", SOCKET_DIRECTORY), int(said.get("listen_port", PORT)))
@@ -111,19 +131,19 @@ def place(run: Run) -> tuple[str, int]:
     raise problem or DbopsError("pgbouncer has no console")
 
 
-def main_pid(run: Run) -> int:
-    """The process of the unit.
+def main_pid(run: Run, number: int = 1) -> int:
+    """The process identifier of a process's unit.
 
     :raises DbopsError: there is none.
     """
-    _status, out, _err = run(["systemctl", "show", "--property=MainPID", "--value", UNIT])
+    _status, out, _err = run(["systemctl", "show", "--property=MainPID", "--value", unit(number)])
     if not out.strip().isdigit() or out.strip() == "0":
-        raise DbopsError(f"{UNIT} has no process", f"See journalctl -u {UNIT}.")
+        raise DbopsError(f"{unit(number)} has no process", f"See journalctl -u {unit(number)}.")
     return int(out)
 
 
-def _open_files(run: Run) -> int:
-    with open(f"/proc/{main_pid(run)}/limits", encoding="utf-8") as stream:
+def _open_files(run: Run, number: int) -> int:
+    with open(f"/proc/{main_pid(run, number)}/limits", encoding="utf-8") as stream:
         for line in stream:
             if line.startswith("Max open files"):
                 soft = line.split()[3]

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError
 from ansible_collections.dbops.postgres.plugins.module_utils._pooler.ini import quoted_name
-from ansible_collections.dbops.postgres.plugins.module_utils._pooler.observe import Run, ask, place
+from ansible_collections.dbops.postgres.plugins.module_utils._pooler.observe import Run, ask, place, running
 from ansible_collections.dbops.postgres.plugins.module_utils._pooler.plan import OWNER
 from ansible_collections.dbops.postgres.plugins.module_utils._postgres import console
 
@@ -33,29 +33,38 @@ def planned(rows: Sequence[dict[str, object]], state: str, only: Sequence[str] =
     return sorted(name for name, has in paused.items() if has != (state == "paused") and (not only or name in only))
 
 
-def look(run: Run, state: str, only: Sequence[str] = ()) -> list[str]:
-    """The databases whose state has to change."""
-    with ask(place(run)) as questions:
-        return planned(questions("SHOW DATABASES"), state, only)
+# Process -> databases.
+Databases = dict[int, list[str]]
 
 
-def resume(run: Run, databases: Sequence[str]) -> None:
+def look(run: Run, state: str, only: Sequence[str] = ()) -> Databases:
+    """The databases whose state has to change, in each process that runs."""
+    found = {}
+    for number in running(run) or [1]:
+        with ask(place(run, number)) as questions:
+            found[number] = planned(questions("SHOW DATABASES"), state, only)
+    return {number: names for number, names in found.items() if names}
+
+
+def resume(run: Run, databases: Databases) -> None:
     """Let the clients of these databases go on."""
-    with ask(place(run)) as questions:
-        for name in databases:
-            questions(f"RESUME {quoted_name(name)}")
+    for number, names in databases.items():
+        with ask(place(run, number)) as questions:
+            for name in names:
+                questions(f"RESUME {quoted_name(name)}")
 
 
-def pause(run: Run, databases: Sequence[str], timeout: float) -> None:
+def pause(run: Run, databases: Databases, timeout: float) -> None:
     """Let clients wait from now on, and wait until the server connections of these databases are idle and closed.
 
     :param timeout: seconds that running transactions may take to end, all databases together.
     :raises DbopsError: they took longer; all these databases were resumed.
     """
     end = time.monotonic() + timeout
-    for name in databases:
-        if not _finished(run, f"PAUSE {quoted_name(name)}", end):
-            resume(run, look(run, "resumed", databases))
+    for number, name in [(number, name) for number, names in databases.items() for name in names]:
+        if not _finished(run, number, f"PAUSE {quoted_name(name)}", end):
+            paused = look(run, "resumed")
+            resume(run, {item: sorted(set(paused.get(item, ())) & set(names)) for item, names in databases.items()})
             raise DbopsError(
                 f"Database {name!r} still had running transactions after {timeout:g} s",
                 "Find them in pg_stat_activity, or allow more time.",
@@ -63,9 +72,9 @@ def pause(run: Run, databases: Sequence[str], timeout: float) -> None:
             )
 
 
-def _finished(run: Run, command: str, end: float) -> bool:
+def _finished(run: Run, number: int, command: str, end: float) -> bool:
     """Run a command that answers when it is done; False: not before ``end``."""
-    connection = console(*place(run), OWNER, wait=False)
+    connection = console(*place(run, number), OWNER, wait=False)
     try:
         return _ready(connection, end) and _sent(connection, command, end)
     finally:

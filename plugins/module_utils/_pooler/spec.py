@@ -35,7 +35,8 @@ OWNED = {
     "reserve_pool_size": "pgbouncer_reserve_pool_size",
     "server_tls_ca_file": "pgbouncer_server_tls_ca",
     "server_tls_sslmode": "pgbouncer_server_tls_mode",
-    "so_reuseport": "nothing: one process is all that is supported yet",
+    "peer_id": "pgbouncer_processes",
+    "so_reuseport": "pgbouncer_processes",
 }
 _MODES = ("transaction", "session", "statement")
 _NAME = re.compile(r"[^\x00-\x1f\x7f\"]{1,63}")
@@ -47,7 +48,8 @@ EVERYWHERE = ("0.0.0.0/0", "::/0")
 class Pool:
     """One pooled database and who may use it; each user has a pool of its own.
 
-    :param size: server connections of each user's pool; ``reserve`` more when clients have waited for too long.
+    :param size: server connections of each user's pool in each process; ``reserve`` more when clients have waited for
+        too long.
     :param addresses: networks of the clients.
     """
 
@@ -61,17 +63,25 @@ class Pool:
     minimum: int
     reserve: int
     mode: str
+    processes: int = 1
 
     @property
     def shares(self) -> tuple[Share, ...]:
-        """What it may take of the server's connections."""
+        """What it may take of the server's connections, all processes together."""
         how = f"{self.size} + {self.reserve} in reserve" if self.reserve else ""
-        return tuple(Share(f"pool {self.name} / {user}", self.size + self.reserve, how) for user in self.users)
+        if self.processes > 1:
+            how = f"{self.processes} processes of {how or self.size}"
+        most = self.processes * (self.size + self.reserve)
+        return tuple(Share(f"pool {self.name} / {user}", most, how) for user in self.users)
 
 
 @dataclass(frozen=True)
 class PoolerSpec:
-    """Everything that is declared about one pooler."""
+    """Everything that is declared about one pooler.
+
+    :param pool_size: of each process, as ``reserve_pool_size``.
+    :param restart_wait: seconds that clients have to leave a process before it is replaced.
+    """
 
     listen_addresses: tuple[str, ...]
     port: int
@@ -88,6 +98,8 @@ class PoolerSpec:
     settings: tuple[tuple[str, str], ...]
     budget: Budget
     restart: str
+    processes: int = 1
+    restart_wait: int = 60
 
     def __repr__(self) -> str:
         return f"PoolerSpec(port={self.port}, pools={len(self.pools)})"
@@ -109,6 +121,12 @@ def parse(params: Mapping[str, Any]) -> PoolerSpec:
 
     :raises DbopsError: with the name of the variable of the role that is wrong; for a budget that does not hold.
     """
+    processes = _between(params["processes"], 1, 64, "pgbouncer_processes")
+    if params["restart"] == "rolling" and processes == 1:
+        raise DbopsError(
+            "pgbouncer_restart is rolling, and there is one process",
+            "Set pgbouncer_processes to 2 or more: the others take the new clients meanwhile.",
+        )
     pools = tuple(_pool(raw, params, number) for number, raw in enumerate(params["databases"], 1))
     names = [pool.name for pool in pools]
     for name in sorted({name for name in names if names.count(name) > 1}):
@@ -135,8 +153,8 @@ def parse(params: Mapping[str, Any]) -> PoolerSpec:
         auth_user=auth_user,
         auth_password=_password(params["auth_password"]),
         max_client_conn=clients,
-        pool_size=params["pool_size"],
-        reserve_pool_size=params["reserve_pool_size"],
+        pool_size=part(params["pool_size"], processes),
+        reserve_pool_size=part(params["reserve_pool_size"], processes),
         tls_certificate=params["tls_certificate"] or "",
         tls_key=params["tls_key"] or "",
         server_tls_mode=params["server_tls_mode"],
@@ -144,7 +162,14 @@ def parse(params: Mapping[str, Any]) -> PoolerSpec:
         settings=_settings(params["settings"]),
         budget=_budget(params, pools),
         restart=params["restart"],
+        processes=processes,
+        restart_wait=_between(params["restart_wait"], 0, 3600, "pgbouncer_restart_wait"),
     )
+
+
+def part(connections: int, processes: int) -> int:
+    """What each process has of so many connections; rounded up, so that a pool is never without one."""
+    return -(-connections // processes)
 
 
 def _pool(raw: Mapping[str, Any], params: Mapping[str, Any], number: int) -> Pool:
@@ -159,6 +184,10 @@ def _pool(raw: Mapping[str, Any], params: Mapping[str, Any], number: int) -> Poo
     if mode not in _MODES:
         raise DbopsError(f"{place}: pool_mode {mode!r} of {name!r}", f"One of {', '.join(_MODES)}.")
     size = _between(_default(raw["pool_size"], params["pool_size"]), 1, 10_000, f"{place}: pool_size")
+    minimum = _between(_default(raw["min_pool_size"], 0), 0, size, f"{place}: min_pool_size")
+    reserve = _default(raw["reserve_pool_size"], params["reserve_pool_size"])
+    reserve = _between(reserve, 0, 10_000, f"{place}: reserve_pool_size")
+    processes = params["processes"]
     return Pool(
         name=name,
         users=tuple(dict.fromkeys(users)),
@@ -166,12 +195,11 @@ def _pool(raw: Mapping[str, Any], params: Mapping[str, Any], number: int) -> Poo
         host=raw["host"] or params["server_host"],
         port=_between(_default(raw["port"], params["server_port"]), 1, 65535, f"{place}: port"),
         dbname=_name(raw["dbname"] or name, place),
-        size=size,
-        minimum=_between(_default(raw["min_pool_size"], 0), 0, size, f"{place}: min_pool_size"),
-        reserve=_between(
-            _default(raw["reserve_pool_size"], params["reserve_pool_size"]), 0, 10_000, f"{place}: reserve_pool_size"
-        ),
+        size=part(size, processes),
+        minimum=part(minimum, processes),
+        reserve=part(reserve, processes),
         mode=mode,
+        processes=processes,
     )
 
 
@@ -184,7 +212,7 @@ def _budget(params: Mapping[str, Any], pools: Sequence[Pool]) -> Budget:
     shares = [
         *(share for pool in pools for share in pool.shares),
         *direct,
-        Share(params["auth_user"], len({pool.name for pool in pools}), "looks passwords up"),
+        Share(params["auth_user"], params["processes"] * len({pool.name for pool in pools}), "looks passwords up"),
         Share("superuser", params["superuser_reserved"], "superuser_reserved_connections"),
     ]
     budget = budget_of(shares, _between(params["max_connections"], 1, 100_000, "pgbouncer_max_connections"))

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,6 +56,30 @@ def states(
             )
         )
     return tuple(sorted(found, key=lambda state: (state.database, state.user)))
+
+
+def together(rows: Iterable[PoolState]) -> tuple[PoolState, ...]:
+    """The same pool in several processes as one."""
+    found: dict[tuple[str, str], PoolState] = {}
+    for row in rows:
+        key = (row.database, row.user)
+        other = found.get(key)
+        found[key] = (
+            row
+            if other is None
+            else PoolState(
+                database=row.database,
+                user=row.user,
+                budget=row.budget + other.budget,
+                in_use=row.in_use + other.in_use,
+                idle=row.idle + other.idle,
+                clients=row.clients + other.clients,
+                waiting=row.waiting + other.waiting,
+                longest_wait=max(row.longest_wait, other.longest_wait),
+                paused=row.paused or other.paused,
+            )
+        )
+    return tuple(found[key] for key in sorted(found))
 
 
 def table(rows: Sequence[PoolState]) -> str:

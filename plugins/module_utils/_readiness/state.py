@@ -421,6 +421,12 @@ class Pooler:
     plain_rules: tuple[str, ...] = ()
 
     @property
+    def where(self) -> str:
+        """Its port, and its number where several processes share that."""
+        number = self.settings.get("peer_id") or "0"
+        return f"port {self.port}" + (f", process {number}" if number != "0" else "")
+
+    @property
     def users(self) -> frozenset[str]:
         """Who comes through it, the look-up of passwords left out."""
         return frozenset(user for database in self.databases for user in database.users)

@@ -43,6 +43,8 @@ PARAMS: dict[str, Any] = {
     "direct": {},
     "settings": {},
     "restart": "when_idle",
+    "restart_wait": 60,
+    "processes": 1,
 }
 
 
@@ -58,4 +60,10 @@ def make(**changes: Any) -> PoolerSpec:
 
 def live(settings: dict[str, str], databases: dict[str, dict[str, str]], clients: int = 0, files: int = 10_000) -> Live:
     """A running process that says this."""
-    return Live(settings, frozenset({"listen_addr", "listen_port", "unix_socket_dir"}), databases, clients, files)
+    return Live(
+        settings,
+        frozenset({"listen_addr", "listen_port", "so_reuseport", "unix_socket_dir"}),
+        databases,
+        clients,
+        files,
+    )

@@ -16,14 +16,13 @@ from ansible_collections.dbops.postgres.plugins.module_utils._pooler.plan import
     DROP_IN,
     HBA,
     INI,
-    MODES,
     USERLIST,
     File,
     Observed,
     plan,
 )
 from ansible_collections.dbops.postgres.plugins.module_utils._pooler.spec import PoolerSpec
-from ansible_collections.dbops.postgres.plugins.module_utils._pooler.status import states, table
+from ansible_collections.dbops.postgres.plugins.module_utils._pooler.status import PoolState, states, table, together
 from tests.unit._pooler.helpers import database, live, make
 
 VERSION = (1, 24)
@@ -31,7 +30,7 @@ VERSION = (1, 24)
 
 def as_it_should_be(spec: PoolerSpec, clients: int = 0) -> Observed:
     """A host on which nothing is left to do."""
-    files = {path: File(text, *MODES[path]) for path, text in _plan.texts(spec, Observed(VERSION, {})).items()}
+    files = {path: File(text, *_plan.modes(path)) for path, text in _plan.texts(spec, Observed(VERSION, {})).items()}
     rows = {
         pool.name: {
             "host": pool.host,
@@ -42,7 +41,9 @@ def as_it_should_be(spec: PoolerSpec, clients: int = 0) -> Observed:
         }
         for pool in spec.pools
     }
-    return Observed(VERSION, files, True, live(_plan.wanted_settings(spec, VERSION), rows, clients))
+    numbers = range(1, spec.processes + 1)
+    processes = {number: live(_plan.wanted_settings(spec, VERSION, number), rows, clients) for number in numbers}
+    return Observed(VERSION, files, processes)
 
 
 def test_nothing_is_left_to_do() -> None:
@@ -56,7 +57,7 @@ def test_a_fresh_host_is_written_and_started() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "clients", "restart", "activate", "waits"),
+    ("changes", "clients", "restart", "verb", "waits"),
     [
         ({"settings": {"server_lifetime": 9}}, 5, "when_idle", "reload", False),
         ({"databases": [database(pool_size=9)]}, 5, "when_idle", "reload", False),
@@ -68,21 +69,89 @@ def test_a_fresh_host_is_written_and_started() -> None:
     ],
 )
 def test_a_restart_only_for_what_needs_it(
-    changes: dict[str, object], clients: int, restart: str, activate: str, waits: bool
+    changes: dict[str, object], clients: int, restart: str, verb: str, waits: bool
 ) -> None:
     before = as_it_should_be(make(), clients)
     made = plan(make(**changes, restart=restart), before)
-    assert (made.activate, made.waits) == (activate, waits)
+    assert ([turn.verb for turn in made.turns], made.waits) == ([verb], waits)
 
 
 def test_a_process_that_runs_with_something_else_is_reloaded_though_the_files_are_right() -> None:
     spec = make()
     seen = as_it_should_be(spec)
-    assert seen.live
-    other = replace(seen, live=replace(seen.live, settings={**seen.live.settings, "query_wait_timeout": "120"}))
+    runs = seen.processes[1]
+    other = replace(seen, processes={1: replace(runs, settings={**runs.settings, "query_wait_timeout": "120"})})
     assert plan(spec, other).actions() == ["reload pgbouncer.service"]
-    more = replace(seen, live=replace(seen.live, databases={**seen.live.databases, "stray": {}}))
+    more = replace(seen, processes={1: replace(runs, databases={**runs.databases, "stray": {}})})
     assert plan(spec, more).actions() == ["reload pgbouncer.service"]
+
+
+def turns(spec: PoolerSpec, seen: Observed) -> list[str]:
+    """What happens to the processes, and ``waits`` if something stays pending."""
+    made = plan(spec, seen)
+    return [f"{turn.verb} {turn.number}" for turn in made.turns] + (["waits"] if made.waits else [])
+
+
+def test_several_processes_on_one_port() -> None:
+    spec = make(processes=3, databases=[database(pool_size=10, reserve_pool_size=1)])
+    seen = as_it_should_be(spec)
+    assert turns(spec, seen) == []
+    assert spec.budget.shares[0].connections == 3 * (4 + 1)  # rounded up, and counted as it can become
+    assert [seen.processes[number].settings["peer_id"] for number in (1, 2, 3)] == ["1", "2", "3"]
+    for number in (1, 2, 3):
+        text = seen.files[_plan.ini_of(number)].text
+        assert "2 = host=/run/pgbouncer-2 port=6432" in text
+        assert "pool_size=4 reserve_pool=1" in text
+    del seen.processes[2]  # type: ignore[attr-defined]
+    assert turns(spec, seen) == ["start 2"]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "restart", "clients", "expected"),
+    [
+        # The first one does not share its port yet, so the others cannot begin before it has begun anew.
+        (1, 3, "when_idle", 0, ["restart 1", "start 2", "start 3"]),
+        (1, 3, "when_idle", 4, ["reload 1", "waits"]),
+        (1, 3, "rolling", 4, ["reload 1", "waits"]),
+        (1, 3, "when_required", 4, ["restart 1", "start 2", "start 3"]),
+        (3, 2, "when_idle", 0, ["stop 3", "reload 1", "reload 2"]),
+        (3, 2, "when_idle", 4, ["reload 1", "reload 2", "waits"]),
+        (3, 2, "rolling", 4, ["retire 3", "reload 1", "reload 2"]),
+        (2, 1, "when_idle", 0, ["stop 2", "restart 1"]),
+    ],
+)
+def test_more_and_fewer_processes(before: int, after: int, restart: str, clients: int, expected: list[str]) -> None:
+    seen = as_it_should_be(make(processes=before), clients)
+    assert turns(make(processes=after, restart=restart), seen) == expected
+
+
+def test_one_after_the_other_is_replaced() -> None:
+    seen = as_it_should_be(make(processes=2), clients=9)
+    assert turns(make(processes=2, restart="rolling", listen_addresses=["10.0.0.1"]), seen) == [
+        "replace 1",
+        "replace 2",
+    ]
+    assert turns(make(processes=2, listen_addresses=["10.0.0.1"]), seen) == ["reload 1", "reload 2", "waits"]
+
+
+def test_the_files_of_a_process_that_goes_are_removed() -> None:
+    seen = as_it_should_be(make(processes=2))
+    removed = [action for action in plan(make(), seen).actions() if action.startswith("remove")]
+    assert removed == [f"remove {path}" for path in ("/etc/pgbouncer/process-2.ini", _plan.FURTHER_UNIT)]
+
+
+@pytest.mark.parametrize(
+    ("changes", "version", "said"),
+    [
+        ({"processes": 2}, (1, 18), "has no peers"),
+        ({"processes": 2, "restart": "rolling"}, (1, 22), "cannot wait for its clients"),
+        ({"restart": "rolling"}, (1, 24), "there is one process"),
+        ({"processes": 0}, (1, 24), "pgbouncer_processes is 0"),
+    ],
+)
+def test_what_the_version_has_not(changes: dict[str, object], version: tuple[int, int], said: str) -> None:
+    with pytest.raises(DbopsError, match=said):
+        plan(make(**changes), Observed(version, {}))
 
 
 def test_neither_plan_nor_diff_shows_a_password() -> None:
@@ -128,6 +197,12 @@ def test_pause_and_resume() -> None:
     assert planned(rows, "resumed", ["a"]) == []
     with pytest.raises(DbopsError, match="'c' is not pooled here"):
         planned(rows, "paused", ["c"])
+
+
+def test_pools_of_several_processes_are_added_up() -> None:
+    one = PoolState("shop", "app", 5, 1, 2, 3, 4, 0.5, paused=False)
+    other = PoolState("shop", "app", 5, 2, 0, 1, 0, 1.5, paused=True)
+    assert together([one, other]) == (PoolState("shop", "app", 10, 3, 2, 4, 4, 1.5, paused=True),)
 
 
 def test_the_table() -> None:

@@ -119,6 +119,17 @@ def test_without_a_pooler_the_control_fails() -> None:
     assert said["budget"][0] is Status.NOT_TESTED
 
 
+def test_several_processes_on_one_port_are_added_up_and_told_apart() -> None:
+    one = replace(POOLER, databases=(replace(DATABASE, size=45),), settings={**POOLER.settings, "peer_id": "1"})
+    other = replace(one, settings={**POOLER.settings, "peer_id": "2"})
+    said = verdicts(replace(pooled(), poolers=(one, other)))
+    assert said["budget"][0] is Status.PASS
+    assert "pools 90 " in said["budget"][1]
+    assert "port 6432, process 1, port 6432, process 2" in said["pooler"][1]
+    larger = replace(pooled(), poolers=(one, replace(other, databases=(replace(DATABASE, size=60),))))
+    assert verdicts(larger)["budget"][0] is Status.FAIL
+
+
 # A server, the subject that fails, and what is said of it.
 DEFECTS: list[tuple[Observed, str, str]] = [
     (pooled(None), "pooler", "no pgbouncer runs"),

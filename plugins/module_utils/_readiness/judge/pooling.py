@@ -49,11 +49,11 @@ def _poolers(seen: Observed) -> tuple[Pooler, ...]:
 @probe("P-1", "pooler")
 def a_pooler_runs(seen: Observed, _want: Thresholds) -> Iterator[Outcome]:
     found = look(seen.poolers)
-    ports = ", ".join(str(pooler.port) for pooler in found)
+    ports = ", ".join(pooler.where for pooler in found)
     yield holds(
         bool(found),
         "pooler",
-        f"pgbouncer runs on port {ports}" if found else "no pgbouncer runs on this host",
+        f"pgbouncer runs on {ports}" if found else "no pgbouncer runs on this host",
         "Role pgbouncer. If the pooler has a host of its own, run readiness there too and waive this subject here.",
     )
 
@@ -77,7 +77,7 @@ def clients_are_capped(seen: Observed, _want: Thresholds) -> Iterator[Outcome]:
         cap, wait = int(pooler.settings["max_client_conn"]), float(pooler.settings["query_wait_timeout"])
         yield holds(
             cap <= 10_000 and 0 < wait <= 120,
-            f"cap and waiting time, port {pooler.port}",
+            f"cap and waiting time, {pooler.where}",
             f"max_client_conn = {cap}, query_wait_timeout = {wait:g} s",
             "Set max_client_conn, and a query_wait_timeout of at most 120 s: a client must not wait for ever.",
             Severity.HIGH,
@@ -90,7 +90,7 @@ def clients_authenticate_with_scram(seen: Observed, _want: Thresholds) -> Iterat
         method = pooler.settings.get("auth_type", "")
         yield holds(
             method in ("scram-sha-256", "hba", "cert"),
-            f"authentication of clients, port {pooler.port}",
+            f"authentication of clients, {pooler.where}",
             f"auth_type = {method}",
             "auth_type = hba or scram-sha-256; any, trust, plain and md5 let others in, or read along.",
         )
@@ -100,7 +100,7 @@ def clients_authenticate_with_scram(seen: Observed, _want: Thresholds) -> Iterat
 def the_function_is_safe(seen: Observed, _want: Thresholds) -> Iterator[Outcome]:
     server = look(seen.server)
     for pooler in _poolers(seen):
-        subject = f"look-up of passwords, port {pooler.port}"
+        subject = f"look-up of passwords, {pooler.where}"
         query = pooler.settings.get("auth_query", "")
         if not pooler.settings.get("auth_user"):
             yield passes(subject, "no auth_user: passwords are in its file, as verifiers or not; see its files")
@@ -157,7 +157,7 @@ def its_files_hold_no_passwords(seen: Observed, _want: Thresholds) -> Iterator[O
         ]
         yield from none_of(
             wrong,
-            f"passwords in its files, port {pooler.port}",
+            f"passwords in its files, {pooler.where}",
             "none in clear but of its own login; nobody else can read them",
             "found",
             "Let it look passwords up (auth_query); mode 0600 for auth_file, no rights for others on the rest.",
@@ -173,7 +173,7 @@ def clients_elsewhere_use_tls(seen: Observed, _want: Thresholds) -> Iterator[Out
         by_rules = pooler.settings.get("auth_type") == "hba" and mode != "disable" and not pooler.plain_rules
         yield holds(
             not open_ones or mode in ("require", "verify-ca", "verify-full") or by_rules,
-            f"encryption, port {pooler.port}",
+            f"encryption, {pooler.where}",
             f"listens on {', '.join(addresses) or 'its socket'}; client_tls_sslmode = {mode}"
             + (", required by its HBA rules" if by_rules else "")
             + (f"; its rules do not ask for it: {names(pooler.plain_rules)}" if pooler.plain_rules else ""),
@@ -187,19 +187,18 @@ def the_budget_holds(seen: Observed, _want: Thresholds) -> Iterator[Outcome]:
     most = int(server.settings["max_connections"].value)
     reserved = int(server.settings["superuser_reserved_connections"].value)
     port = int(server.settings["port"].value)
-    shares = {
-        f"{database.name} / {user}": database.size + database.reserve
+    pools = sum(
+        (database.size + database.reserve) * len(database.users or ("?",))
         for pooler in _poolers(seen)
         for database in pooler.databases
         if database.port in (0, port)
-        for user in database.users or ("?",)
-    }
+    )
     pooled = {user for pooler in _poolers(seen) for user in pooler.users}
     logins = [role for role in look(server.roles) if role.login and not role.superuser and role.name not in pooled]
     direct = sum(role.connection_limit for role in logins if role.connection_limit > 0)
     unlimited = sorted(role.name for role in logins if role.connection_limit < 0)
-    taken = sum(shares.values()) + direct + reserved
-    said = f"pools {sum(shares.values())} + direct logins {direct} + superuser {reserved} = {taken} of {most}"
+    taken = pools + direct + reserved
+    said = f"pools {pools} + direct logins {direct} + superuser {reserved} = {taken} of {most}"
     if unlimited:
         yield fails(
             "budget",

@@ -33,8 +33,9 @@ def test_every_point_is_a_bar_inside_the_picture(points: tuple[TrendPoint, ...],
     assert [bar.get("class") for bar in bars] == ["pass" if point.good else "fail" for point in points[-60:]]
     for bar in bars:
         x, y, width, height = (float(bar.get(key, "nan")) for key in ("x", "y", "width", "height"))
-        assert x >= 0 and x + width <= 1000
-        assert height >= 3 and y >= 0 and y + height <= 190
+        assert 0 <= x <= 1000 - width
+        assert height >= 3
+        assert 0 <= y <= 190 - height
     assert len(page.findall(".//text[@class='sign']")) == sum(not point.good for point in points[-60:])
 
 

@@ -123,10 +123,16 @@ class Backup:
             return
         except (OSError, ValueError, KeyError, TypeError):
             left = ""
-        if target.SET_ID.fullmatch(left):
-            self.fan.each(lambda place: None if left in place.complete_sets() else place.remove(left))
-            self.tell(f"Removed what an interrupted run had left: {left}")
         os.unlink(self.state)
+        if not target.SET_ID.fullmatch(left):
+            return
+        for place in self.targets:
+            try:
+                if place.size(left, manifest.COMPLETE) == -1:
+                    place.remove(left)
+                    self.tell(f"{place.name}: removed what an interrupted run had left: {left}")
+            except (DbopsError, OSError) as error:
+                self.tell(f"Not removed, as it will be when it is a day old: {left}. {error}")
 
     @contextlib.contextmanager
     def _written(self, set_id: str) -> Generator[None, None, None]:
@@ -136,14 +142,15 @@ class Backup:
         try:
             yield
         except BaseException:
-            for place in self.targets:
-                with contextlib.suppress(DbopsError, OSError):
-                    place.remove(set_id)
+            self._remove(set_id, self.fan.touched)
             raise
         finally:
             os.unlink(self.state)
+        self._remove(set_id, self.fan.touched & set(self.fan.failed))
+
+    def _remove(self, set_id: str, names: set[str]) -> None:
         for place in self.targets:
-            if place.name in self.fan.failed:
+            if place.name in names:
                 with contextlib.suppress(DbopsError, OSError):
                     place.remove(set_id)
 

@@ -56,7 +56,7 @@ class BackupSpec:
     level: str = "auto"
     hash_limit_gib: float = 100
     recipients: tuple[str, ...] = ()
-    compression: int = 3
+    compression: int = 1
     lock_wait_seconds: int = 60
     max_age_hours: float = 26
     keep: Keep = Keep()

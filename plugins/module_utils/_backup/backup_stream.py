@@ -26,10 +26,12 @@ class Fan:
     """All targets of a run. One that fails is left out from then on; the others go on.
 
     :param failed: name of the target -> why.
+    :param touched: names of those that have something of the set.
     """
 
     targets: list[Target]
     failed: dict[str, str] = field(default_factory=dict)
+    touched: set[str] = field(default_factory=set)
 
     @property
     def alive(self) -> list[Target]:
@@ -71,6 +73,7 @@ def send(
 
     def begin(target: Target) -> None:
         writers[target.name] = target.writer(set_id, name)
+        fan.touched.add(target.name)
 
     digest, size = hashlib.sha256(), 0
     try:

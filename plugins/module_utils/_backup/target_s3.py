@@ -37,7 +37,7 @@ except ImportError:
 PART = 16 << 20
 _STEP = 1000
 _UPLOADS = 2
-_ATTEMPTS = 6
+_ATTEMPTS = 5
 _CONNECT_SECONDS, _READ_SECONDS = 10, 60
 
 
@@ -157,10 +157,15 @@ class S3:
 
     def abort_uploads(self, prefix: str) -> None:
         """End the uploads below a prefix that nobody will finish."""
-        pages = self.client.get_paginator("list_multipart_uploads").paginate(Bucket=self.where.bucket, Prefix=prefix)
-        for page in pages:
-            for item in page.get("Uploads", ()):
+        try:
+            pages = self.client.get_paginator("list_multipart_uploads").paginate(
+                Bucket=self.where.bucket, Prefix=prefix
+            )
+            for item in [item for page in pages for item in page.get("Uploads", ())]:
                 self.client.abort_multipart_upload(Bucket=self.where.bucket, Key=item["Key"], UploadId=item["UploadId"])
+        except ClientError as error:
+            if not _missing(error):  # some servers say so when there is none
+                raise
 
     def key(self, set_id: str, name: str) -> str:
         """The key of an object."""
@@ -325,7 +330,7 @@ def _config(options: dict[str, Any], checksums: str) -> Any:
 
 
 def _missing(error: Any) -> bool:
-    return str(error.response.get("Error", {}).get("Code", "")) in ("404", "NoSuchKey", "NotFound")
+    return str(error.response.get("Error", {}).get("Code", "")) in ("404", "NoSuchKey", "NoSuchUpload", "NotFound")
 
 
 def _remedy(code: str) -> str:

@@ -57,15 +57,14 @@ def hold(
             )
             done = job.run()
             missing = "; ".join(f"{name}: {why}" for name, why in done.failed.items())
-            problem = f"Set {done.manifest.id} is not at every target. {missing}" if missing else ""
-            tell(
-                f"Set {done.manifest.id} is complete at {', '.join(done.targets)}: {size_of(done.manifest.stored_bytes)} in "
-                f"{duration(done.seconds)}"
-            )
-            for line in prune.pruned(config, dry=False):
+            made = done.manifest
+            problem = f"Set {made.id} is not at every target. {missing}" if missing else ""
+            where = ", ".join(done.targets)
+            tell(f"Set {made.id} is complete at {where}: {size_of(made.stored_bytes)} in {duration(done.seconds)}")
+            for line in prune.pruned(config, dry=False, leave_out=set(done.failed)):
                 tell(line)
         except DbopsError as error:
-            problem = problem or f"No backup was made. {error}" if done is None else f"Not pruned. {error}"
+            problem = " ".join(filter(None, [problem, f"{'Not pruned' if done else 'No backup was made'}. {error}"]))
         except BaseException as error:
             _leave(config, started, None, f"No backup was made: {type(error).__name__}")
             raise

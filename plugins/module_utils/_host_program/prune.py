@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 from typing import Any
 
 from ansible_collections.dbops.postgres.plugins.module_utils._backup import drill_receipts, keep
@@ -28,13 +29,16 @@ def run(given: Any) -> int:
     return 0
 
 
-def pruned(config: BackupConfig, *, dry: bool) -> list[str]:
+def pruned(config: BackupConfig, *, dry: bool, leave_out: Collection[str] = ()) -> list[str]:
     """Remove what is to go at each target; a line for each set. Only inside the lock of the backup.
 
+    :param leave_out: names of targets.
     :raises DbopsError: a target cannot be asked; the others were pruned.
     """
     lines, problems = [], []
     for target in config.targets:
+        if target.name in leave_out:
+            continue
         try:
             for decision in keep.decide(target.sets(), config.backup.keep, time.time(), verified()):
                 if decision.stays and not dry:

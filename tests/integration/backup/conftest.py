@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from tests.integration.backup.s3 import KEYS, S3Server
 from tests.integration.servers import GROUP, Database, Server, create_database, drop_database
 from tests.throwaway import CHECKOUT, Host, hosts
 
@@ -23,6 +24,8 @@ CODE = "/opt/dbops"
 HOME = "/var/lib/postgresql"
 SCRATCH = f"{HOME}/scratch"
 SETS = f"{HOME}/sets"
+LOCAL = f"{HOME}/backups"
+CREDENTIALS = "/run/dbops-test-credentials"
 
 
 def host_of(server: Server) -> Host:
@@ -122,9 +125,85 @@ def install(host: Host) -> None:
         )
         archive.add(Path(__file__).with_name("on_host.py"), "on_host.py")
     unpack = f"rm -rf {CODE}; mkdir -p {CODE}; tar -xf - -C {CODE} --no-same-owner; chmod -R a+rX {CODE}"
-    packages = "DEBIAN_FRONTEND=noninteractive apt-get -q install --yes --no-install-recommends age zstd >/dev/null"
-    command = host.ssh_command("sh", "-c", f"{packages}; {unpack}")
+    packages = "apt-get -q install --yes --no-install-recommends age zstd python3-boto3 >/dev/null"
+    command = host.ssh_command("sh", "-c", f"export DEBIAN_FRONTEND=noninteractive; {packages}; {unpack}")
     subprocess.run(command, input=packed.getvalue(), check=True, timeout=300)
+
+
+@dataclass(frozen=True)
+class Saver:
+    """A host whose databases are backed up to an S3 server and a directory, encrypted."""
+
+    host: Host
+    server: Server
+    s3: S3Server
+    recipient: str
+
+    def configure(self, targets: Sequence[dict[str, object]], databases: Sequence[str], **backup: object) -> None:
+        """Write the configuration."""
+        given = {
+            "recipients": [self.recipient],
+            "databases": list(databases),
+            "keep": {"days": 0, "minimum": 3},
+            **backup,
+        }
+        text = json.dumps({"targets": list(targets), "backup": given})
+        self.host.run("sh", "-c", "cat >/etc/dbops-postgres/backup.json", text=text)
+
+    def start(self, *arguments: str, **environment: object) -> subprocess.Popen[str]:
+        """The program, as root and with the credentials of its unit."""
+        given = [f"{name}={value}" for name, value in environment.items()]
+        command = self.host.ssh_command(
+            *("env", f"DBOPS_CODE={CODE}", f"CREDENTIALS_DIRECTORY={CREDENTIALS}", *given),
+            *("python3", f"{CODE}/on_host.py", "program", *arguments),
+        )
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def run(self, *arguments: str, **environment: object) -> tuple[int, str]:
+        """The status of the program, and all that it said."""
+        process = self.start(*arguments, **environment)
+        out, said = process.communicate(timeout=300)
+        assert KEYS["secret_access_key"] not in out + said
+        return process.returncode, out + said
+
+    def status(self) -> list[dict[str, Any]]:
+        """What is at the targets."""
+        _status, said = self.run("status", "--json")
+        found: list[dict[str, Any]] = json.loads(said.splitlines()[-1])["targets"]
+        return found
+
+    def complete(self) -> list[list[str]]:
+        """The complete sets at each target, the newest first."""
+        return [[item["id"] for item in place["sets"] if item["complete"]] for place in self.status()]
+
+    def evidence(self) -> dict[str, Any]:
+        """What the last run left."""
+        found: dict[str, Any] = json.loads(self.host.run("cat", "/var/lib/dbops-postgres/evidence/backup.json"))
+        return found
+
+    def clear(self) -> None:
+        """No sets, no receipts."""
+        self.s3.clear()
+        self.host.run("sh", "-c", f"rm -rf {LOCAL} /var/lib/dbops-postgres; mkdir -m 0700 {LOCAL}")
+
+
+@pytest.fixture(scope="module")
+def saver(pg_server: Server) -> Iterator[Saver]:
+    """The host of the server with today's code, an S3 server and a key."""
+    host = host_of(pg_server)
+    install(host)
+    s3 = S3Server(host)
+    s3.install()
+    s3.start()
+    host.run(
+        "sh",
+        "-ceu",
+        f"mkdir -p /etc/dbops-postgres; mkdir -p -m 0700 {CREDENTIALS}; cat >{CREDENTIALS}/backup_target_offsite;"
+        f"rm -f {CREDENTIALS}/backup_identity; age-keygen -o {CREDENTIALS}/backup_identity 2>/dev/null",
+        text=json.dumps(KEYS),
+    )
+    yield Saver(host, pg_server, s3, host.run("age-keygen", "-y", f"{CREDENTIALS}/backup_identity").strip())
+    s3.stop()
 
 
 @pytest.fixture(scope="module")

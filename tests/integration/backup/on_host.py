@@ -6,9 +6,11 @@
     python3 on_host.py make ROOT SET DATABASE... [--recipient FILE] [--zstd]
     python3 on_host.py drill ROOT CONFIG
     python3 on_host.py restore ROOT SPEC
+    python3 on_host.py program ARGUMENT...
 
 A drill prints its receipt, a restore what it did. DBOPS_KILL=step makes a drill kill itself as that step begins, and
-a restore in the place of the call of that name.
+a restore in the place of the call of that name. DBOPS_KILL_AT=7 makes the program kill itself before the seventh thing
+that a backup does with its targets; DBOPS_CLOCK=60 makes its clock go a minute fast.
 """
 
 from __future__ import annotations
@@ -22,12 +24,15 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 sys.path.insert(0, os.environ.get("DBOPS_CODE", "/opt/dbops"))
 
 from ansible_collections.dbops.postgres.plugins.module_utils import _postgres
 from ansible_collections.dbops.postgres.plugins.module_utils._backup import (
+    backup,
+    backup_stream,
     contents,
     manifest,
     receipt,
@@ -38,7 +43,8 @@ from ansible_collections.dbops.postgres.plugins.module_utils._backup.drill_set i
 from ansible_collections.dbops.postgres.plugins.module_utils._backup.drill_spec import drill_from
 from ansible_collections.dbops.postgres.plugins.module_utils._backup.restore import Restore
 from ansible_collections.dbops.postgres.plugins.module_utils._backup.restore_plan import RestoreSpec
-from ansible_collections.dbops.postgres.plugins.module_utils._backup.target import Directory
+from ansible_collections.dbops.postgres.plugins.module_utils._backup.target import Directory, Target
+from ansible_collections.dbops.postgres.plugins.module_utils._host_program.program import main
 from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError
 from ansible_collections.dbops.postgres.plugins.module_utils._postgres import Login
 
@@ -56,7 +62,7 @@ def stored(directory: Path, name: str, command: list[str], filters: list[list[st
             processes.append(subprocess.Popen(one, stdin=before, stdout=out))
         for process in processes:
             if process.wait() != 0:
-                sys.exit(f"{process.args} failed")
+                sys.exit(f"{process.args!r} failed")
     data = path.read_bytes()
     programs = [one[0] for one in filters]
     return manifest.StoredObject(
@@ -147,7 +153,31 @@ def restore(root: str, given: str) -> int:
     return 0
 
 
+def program(arguments: list[str]) -> int:
+    left = int(os.environ.get("DBOPS_KILL_AT", "0"))
+    each, clock = backup_stream.Fan.each, time.time
+
+    def deadly(fan: backup_stream.Fan, do: Callable[[Target], None]) -> None:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        each(fan, do)
+
+    if left:
+        backup_stream._READ = 4 << 20  # fewer moments, of the same kinds
+    backup_stream.Fan.each = deadly  # type: ignore[method-assign]
+    ahead = float(os.environ.get("DBOPS_CLOCK", "0"))
+    if ahead:
+        time.time = lambda: clock() + ahead
+        make = backup.Backup.__init__
+        backup.Backup.__init__ = lambda self, *given: make(self, *given, time.time)  # type: ignore[method-assign,misc]
+    return main(arguments)
+
+
 if __name__ == "__main__":
+    if sys.argv[1:2] == ["program"]:
+        sys.exit(program(sys.argv[2:]))
     parser = argparse.ArgumentParser()
     parser.add_argument("job", choices=["make", "drill", "restore"])
     parser.add_argument("root")

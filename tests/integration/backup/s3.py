@@ -18,10 +18,9 @@ PORT = 9443
 BUCKET = "backups"
 HOME = "/srv/s3"
 
-# Passes everything on to the server; what it may pass on of one direction or another is said on the command line:
-# cut=N ends the first three connections after so many bytes from the client, slow=N lets so many bytes a second through.
-_PROXY = (
-    """
+# Passes everything on to the server; its rule is on the command line: cut=N ends the
+# first three connections after so many bytes of the client, slow=N lets so many a second through.
+_PROXY = """
 import socket, sys, threading, time
 port, rule = int(sys.argv[1]), sys.argv[2]
 kind, _, number = rule.partition('=')
@@ -46,14 +45,12 @@ def pipe(source, sink, limited, doomed):
             pass
 while True:
     client, _ = listener.accept()
-    server = socket.create_connection(('127.0.0.1', %d))
+    server = socket.create_connection(('127.0.0.1', int(sys.argv[3])))
     doomed = left[0] > 0
     left[0] -= 1
     threading.Thread(target=pipe, args=(client, server, True, doomed), daemon=True).start()
     threading.Thread(target=pipe, args=(server, client, False, doomed), daemon=True).start()
 """
-    % PORT
-)
 
 
 @dataclass
@@ -69,7 +66,7 @@ class S3Server:
             raise RuntimeError("rclone is missing: install requirements-test.txt")
         there = self.host.run("sh", "-c", "test -x /opt/rclone && echo yes || true")
         if "yes" not in there:
-            with open(program, "rb") as file:
+            with Path(program).open("rb") as file:
                 command = self.host.ssh_command(
                     "sh", "-c", "cat >/opt/rclone.new && chmod 0755 /opt/rclone.new && mv /opt/rclone.new /opt/rclone"
                 )
@@ -100,7 +97,14 @@ class S3Server:
         """A bad network at another port."""
         self.host.run("sh", "-c", f"systemctl stop s3-proxy-{port} 2>/dev/null; cat >/opt/proxy.py", text=_PROXY)
         self.host.run(
-            "systemd-run", f"--unit=s3-proxy-{port}", "--collect", "python3", "/opt/proxy.py", str(port), rule
+            "systemd-run",
+            f"--unit=s3-proxy-{port}",
+            "--collect",
+            "python3",
+            "/opt/proxy.py",
+            str(port),
+            rule,
+            str(PORT),
         )
         self._wait(port)
 
@@ -109,8 +113,10 @@ class S3Server:
         self.host.run("sh", "-c", f"systemctl stop s3-proxy-{port} 2>/dev/null; true")
 
     def clear(self) -> None:
-        """Remove all objects."""
+        """Remove all objects. The server is started anew, since it remembers what it has seen."""
+        self.stop()
         self.host.run("sh", "-c", f"rm -rf {HOME}/{BUCKET}; mkdir -p {HOME}/{BUCKET}")
+        self.start()
 
     def target(self, port: int = PORT, **more: object) -> dict[str, object]:
         """It as a target of the configuration."""

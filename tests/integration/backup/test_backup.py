@@ -1,0 +1,266 @@
+# Copyright (c) 2026 the dbops.postgres authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Backups to a real S3 server and a directory: what a set is, and every fault: nothing is lost, nothing looks whole."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.integration.backup.conftest import CREDENTIALS, LOCAL, SCRATCH, Saver, psql
+from tests.integration.backup.s3 import BUCKET, HOME, KEYS
+from tests.integration.servers import Database, create_database, drop_database
+
+BAD = 9444
+
+
+@pytest.fixture(scope="module")
+def data(saver: Saver) -> Iterator[Database]:
+    """A database of some megabytes that do not compress."""
+    database = create_database(saver.server)
+    psql(
+        saver.host,
+        database.name,
+        "CREATE EXTENSION hstore; CREATE TABLE payments (id int PRIMARY KEY, card text);"
+        "INSERT INTO payments SELECT i, md5(i::text) || md5((i * 7)::text) FROM generate_series(1, 300000) i;"
+        "CREATE TABLE busy (id int PRIMARY KEY, n int); INSERT INTO busy SELECT i, 0 FROM generate_series(1, 1000) i;",
+    )
+    yield database
+    drop_database(database)
+
+
+@pytest.fixture(autouse=True)
+def both(saver: Saver, data: Database) -> None:
+    """Two empty targets."""
+    saver.clear()
+    saver.configure([saver.s3.target(), {"directory": LOCAL}], [data.name])
+
+
+def test_a_set_is_complete_at_both_targets_and_a_drill_proves_it_from_each(saver: Saver, data: Database) -> None:
+    status, said = saver.run("backup", "--label", "nightly")
+    assert status == 0, said
+    [offsite, local] = saver.status()
+    assert (offsite["problem"], local["problem"]) == ("", "")
+    assert (offsite["off_host"], local["off_host"]) == (True, False)
+    for place in (offsite, local):
+        [found] = place["sets"]
+        assert found["id"].endswith("-nightly")
+        assert (place["newest"]["encrypted"], place["newest"]["level"]) == (True, "hashes")
+        assert place["newest"]["databases"] == [data.name]
+    assert saver.evidence()["verdict"] == "passed"
+    for target in (saver.s3.target(), {"directory": LOCAL}):
+        config = json.dumps({"target": target, "drill": {"scratch": SCRATCH}})
+        saver.host.run("sh", "-c", "cat >/etc/dbops-postgres/drill.json", text=config)
+        status, said = saver.run("drill")
+        assert status == 0, said
+        assert "restored and proven" in said
+    assert [place["sets"][0]["verified"] for place in saver.status()] == [True, True]
+
+
+def test_nothing_lies_in_clear(saver: Saver, data: Database) -> None:
+    psql(saver.host, data.name, "UPDATE payments SET card = 'canary-row-77' WHERE id = 1")
+    assert saver.run("backup")[0] == 0
+    found = saver.host.run("sh", "-c", f"grep -rlE 'canary-row|PGDMP|CREATE ROLE' {LOCAL} {HOME}/{BUCKET} /tmp || true")
+    assert found == ""
+    secret = KEYS["secret_access_key"]
+    places = "/var/lib/dbops-postgres /etc/dbops-postgres"
+    assert saver.host.run("sh", "-c", f"grep -rlF {secret} {places} {LOCAL} {HOME} || true") == ""
+
+
+def test_rows_that_change_meanwhile_are_no_false_alarm(saver: Saver, data: Database) -> None:
+    saver.configure([{"directory": LOCAL}], [data.name])
+    writer = (
+        f"while true; do psql -XqAt -d {data.name} -c 'UPDATE busy SET n = n + 1 WHERE id % 7 = 0' "
+        "-c 'DELETE FROM payments WHERE id IN (SELECT id FROM payments LIMIT 50)'; done"
+    )
+    saver.host.run("systemd-run", "--unit=busy", "--collect", "--uid=postgres", "sh", "-c", writer)
+    try:
+        for _ in range(3):
+            assert saver.run("backup")[0] == 0
+            time.sleep(1)
+    finally:
+        saver.host.run("systemctl", "stop", "busy")
+    config = {"target": {"directory": LOCAL}, "drill": {"scratch": SCRATCH}}
+    saver.host.run("sh", "-c", "cat >/etc/dbops-postgres/drill.json", text=json.dumps(config))
+    for [set_id] in [[item] for item in saver.complete()[0]]:
+        status, said = saver.run("drill", "--set", set_id)
+        assert status == 0, said
+
+
+def test_killed_at_every_moment_no_set_looks_complete_and_the_next_run_cleans_up(saver: Saver) -> None:
+    assert saver.run("backup", "--label", "good")[0] == 0
+    good = saver.complete()
+    killed = 0
+    for moment in range(1, 100):
+        status, said = saver.run("backup", "--label", f"killed-{moment}", DBOPS_KILL_AT=moment)
+        if status == 0:
+            break
+        killed += 1
+        assert status in (-9, 137, 255), said  # 255: as ssh tells it
+        now = saver.complete()
+        # The last moment is between the two targets' markers: one of them has the whole set, rightly.
+        assert all(set(was) <= set(held) for was, held in zip(good, now, strict=True))
+    else:
+        pytest.fail("it never got to its end")
+    assert killed > 8
+    assert [len(held) for held in saver.complete()] == [2, 2]
+    held = saver.host.run("sh", "-c", f"ls {LOCAL} {HOME}/{BUCKET}/db1")
+    assert "killed" not in "".join(name for name in held.split() if name not in saver.complete()[0])
+    assert saver.host.run("sh", "-c", "ls /var/lib/dbops-postgres/backup-running.json 2>&1 || true").endswith(
+        "No such file or directory\n"
+    )
+
+
+def test_a_target_that_refuses_does_not_keep_the_other_from_having_its_set(saver: Saver) -> None:
+    saver.s3.stop()
+    try:
+        status, said = saver.run("backup")
+    finally:
+        saver.s3.start()
+    assert status == 1
+    assert "is not at every target" in said
+    assert "s3://backups/db1" in said
+    assert [len(held) for held in saver.complete()] == [0, 1]
+    assert saver.evidence()["verdict"] == "failed"
+    assert saver.evidence()["last_success"] == 0
+    assert saver.run("backup")[0] == 0
+    assert [len(held) for held in saver.complete()] == [1, 2]
+
+
+@pytest.mark.parametrize("rule", ["cut=6000000", "slow=20000000"])
+def test_a_bad_network_is_outlived(saver: Saver, data: Database, rule: str) -> None:
+    saver.s3.proxy(BAD, rule)
+    try:
+        saver.configure([saver.s3.target(BAD)], [data.name])
+        status, said = saver.run("backup")
+        assert status == 0, said
+        assert saver.status()[0]["problem"] == ""
+    finally:
+        saver.s3.unproxy(BAD)
+
+
+@pytest.mark.parametrize("place", ["s3", "directory"])
+def test_a_target_that_is_full(saver: Saver, data: Database, place: str) -> None:
+    full = f"{HOME}/{BUCKET}" if place == "s3" else LOCAL
+    saver.configure([saver.s3.target() if place == "s3" else {"directory": LOCAL}], [data.name])
+    saver.host.run("mount", "-t", "tmpfs", "-o", "size=6m,mode=0700", "tmpfs", full)
+    try:
+        status, said = saver.run("backup")
+        assert status == 1
+        assert "No backup was made" in said
+        if place == "directory":
+            assert "No space left on device" in said
+        assert saver.host.run("sh", "-c", f"find {full} -name complete.json") == ""
+    finally:
+        saver.host.run("umount", full)
+    assert saver.run("backup")[0] == 0
+
+
+@pytest.mark.parametrize("key", ["access_key_id", "secret_access_key"])
+def test_credentials_that_are_refused_are_not_told(saver: Saver, data: Database, key: str) -> None:
+    saver.configure([saver.s3.target()], [data.name])
+    wrong = json.dumps({**KEYS, key: "canary-wrong-0123456789"})
+    saver.host.run("sh", "-c", f"cat >{CREDENTIALS}/backup_target_offsite", text=wrong)
+    try:
+        status, said = saver.run("backup")
+    finally:
+        saver.host.run("sh", "-c", f"cat >{CREDENTIALS}/backup_target_offsite", text=json.dumps(KEYS))
+    assert status == 1
+    assert "credential of this target" in said
+    assert key == "access_key_id" or "canary-wrong" not in said
+
+
+def test_the_server_restarts_during_the_dump(saver: Saver, data: Database) -> None:
+    assert saver.run("backup", "--label", "good")[0] == 0
+    saver.s3.proxy(BAD, "slow=2000000")
+    try:
+        saver.configure([saver.s3.target(BAD), {"directory": LOCAL}], [data.name])
+        process = saver.start("backup", "--label", "cut")
+        saver.host.run(
+            "timeout", "60", "sh", "-c", f"until ls {LOCAL}/*-cut/*.dump*.new >/dev/null 2>&1; do sleep 0.05; done"
+        )
+        saver.host.run("systemctl", "restart", "postgresql")
+        _out, said = process.communicate(timeout=120)
+        assert process.returncode == 1, said
+    finally:
+        saver.s3.unproxy(BAD)
+    assert "No backup was made" in said
+    saver.configure([saver.s3.target(), {"directory": LOCAL}], [data.name])
+    assert [[set_id[-4:] for set_id in held] for held in saver.complete()] == [["good"], ["good"]]
+    assert saver.run("backup")[0] == 0
+
+
+def test_two_runs_at_once(saver: Saver, data: Database) -> None:
+    saver.s3.proxy(BAD, "slow=3000000")
+    try:
+        saver.configure([saver.s3.target(BAD)], [data.name])
+        first = saver.start("backup", "--label", "first")
+        saver.host.run(
+            "timeout", "60", "sh", "-c", "until ls /var/lib/dbops-postgres/backup-running.json; do sleep 0.05; done"
+        )
+        status, said = saver.run("backup", "--label", "second")
+        assert status == 2
+        assert "Another backup is running" in said
+        third = saver.start("backup", "--label", "third", "--wait", "120")
+        assert first.wait(120) == 0
+    finally:
+        saver.s3.unproxy(BAD)
+        saver.s3.proxy(BAD, "slow=1000000000")
+    assert third.wait(120) == 0
+    saver.s3.unproxy(BAD)
+    saver.configure([saver.s3.target()], [data.name])
+    assert [set_id.rpartition("-")[2] for set_id in saver.complete()[0]] == ["third", "first"]
+
+
+def test_a_clock_that_jumped_loses_nothing(saver: Saver) -> None:
+    assert saver.run("backup", "--label", "before")[0] == 0
+    assert saver.run("backup", "--label", "tomorrow", DBOPS_CLOCK=86400)[0] == 0
+    assert saver.run("backup", "--label", "after")[0] == 0
+    assert saver.run("backup", "--label", "last-year", DBOPS_CLOCK=-400 * 86400)[0] == 0
+    labels = [[set_id.partition("-")[2] for set_id in held] for held in saver.complete()]
+    assert labels == [["tomorrow", "after", "before"]] * 2  # of four the oldest by its name has gone
+
+
+def test_pruning_keeps_what_is_declared_and_says_why(saver: Saver, data: Database) -> None:
+    for day in (40, 35, 2, 1):
+        assert saver.run("backup", "--label", f"d{day}", DBOPS_CLOCK=-day * 86400)[0] == 0
+    saver.configure([{"directory": LOCAL}], [data.name], keep={"days": 30, "minimum": 1})
+    before = saver.complete()
+    status, said = saver.run("prune", "--dry-run")
+    assert status == 0
+    assert said.count("would go: older than 30 days") == 1  # one of the four had gone by the rule of the first runs
+    assert said.count("stays:") == 2
+    assert saver.complete() == before
+    saver.host.run("mkdir", f"{LOCAL}/20250101T000000Z-old")
+    saver.host.run("touch", "-d", "3 days ago", f"{LOCAL}/20250101T000000Z-old")
+    saver.host.run("mkdir", f"{LOCAL}/somebody-elses")
+    assert saver.run("prune")[0] == 0
+    assert [set_id.rpartition("-")[2] for set_id in saver.complete()[0]] == ["d1", "d2"]
+    assert sorted(saver.host.run("ls", LOCAL).split())[-1] == "somebody-elses"
+    assert "20250101" not in saver.host.run("ls", LOCAL)
+
+
+def test_damage_at_the_target_is_seen(saver: Saver, data: Database) -> None:
+    assert saver.run("backup")[0] == 0
+    [set_id] = saver.complete()[0]
+    for damage, said in (
+        (f"truncate -s -1 {data.name}.dump*", "bytes of"),
+        (f"rm {data.name}.dump*", "is missing"),
+        ("sed -i s/hashes/counts/ manifest.json", "changed or exchanged"),
+    ):
+        saver.host.run("sh", "-c", f"cd {HOME}/{BUCKET}/db1/{set_id}; {damage}")
+        saver.s3.start()  # it remembers what it has seen
+        assert said in saver.status()[0]["problem"]
+    assert saver.status()[1]["problem"] == ""
+
+
+def test_a_database_that_is_not_there(saver: Saver) -> None:
+    saver.configure([{"directory": LOCAL}], ["nowhere"])
+    status, said = saver.run("backup")
+    assert status == 1
+    assert "There is no database 'nowhere'" in said
+    assert saver.host.run("ls", LOCAL) == ""

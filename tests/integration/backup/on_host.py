@@ -26,6 +26,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, os.environ.get("DBOPS_CODE", "/opt/dbops"))
 
@@ -54,7 +55,7 @@ LIVE = Login()
 def stored(directory: Path, name: str, command: list[str], filters: list[list[str]]) -> manifest.StoredObject:
     path = directory / name
     with path.open("wb") as file:
-        processes = []
+        processes: list[subprocess.Popen[bytes]] = []
         commands = [command, *filters]
         for number, one in enumerate(commands):
             out = file if number == len(commands) - 1 else subprocess.PIPE
@@ -166,12 +167,12 @@ def program(arguments: list[str]) -> int:
 
     if left:
         backup_stream._READ = 4 << 20  # fewer moments, of the same kinds
-    backup_stream.Fan.each = deadly  # type: ignore[method-assign]
+    backup_stream.Fan.each = deadly  # type: ignore
     ahead = float(os.environ.get("DBOPS_CLOCK", "0"))
     if ahead:
         time.time = lambda: clock() + ahead
-        make = backup.Backup.__init__
-        backup.Backup.__init__ = lambda self, *given: make(self, *given, time.time)  # type: ignore[method-assign,misc]
+        make: Any = backup.Backup.__init__
+        backup.Backup.__init__ = lambda self, *given: make(self, *given, time.time)  # type: ignore
     return main(arguments)
 
 

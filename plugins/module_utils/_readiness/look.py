@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from ansible_collections.dbops.postgres.plugins.module_utils._findings import Status
 from ansible_collections.dbops.postgres.plugins.module_utils._postgres import Login
 from ansible_collections.dbops.postgres.plugins.module_utils._readiness import (
+    backups,
     certificate,
     drills,
     host,
@@ -39,6 +40,7 @@ def observed(login: Login, databases: Sequence[str], now: datetime.datetime) -> 
             load_test=server,
             # Whether a backup was proven does not depend on a server that is up.
             drills=drills.observe(now) if login.host in _LOCAL else server,
+            backups=backups.observe() if login.host in _LOCAL else server,
         )
     remote = Unseen(
         Status.NOT_TESTED, "Connected over the network: files and processes of the server are out of sight."
@@ -48,6 +50,7 @@ def observed(login: Login, databases: Sequence[str], now: datetime.datetime) -> 
         host=host.observe(server.settings) if login.host in _LOCAL else remote,
         leaks=leaks.observe(server.settings, now.timestamp()) if login.host in _LOCAL else remote,
         drills=drills.observe(now) if login.host in _LOCAL else remote,
+        backups=backups.observe() if login.host in _LOCAL else remote,
         stored_leaks=leaks.stored(login, leaks.with_statements(server)),
         poolers=pooler.observe() if login.host in _LOCAL else remote,
         load_test=pooler.load_test(now.timestamp()) if login.host in _LOCAL else remote,

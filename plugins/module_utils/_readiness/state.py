@@ -433,6 +433,42 @@ class Pooler:
 
 
 @dataclass(frozen=True)
+class HeldSet:
+    """A set of backups at a target."""
+
+    id: str
+    complete: bool
+    age_hours: float
+
+
+@dataclass(frozen=True)
+class BackupTarget:
+    """What is at one target of the backups.
+
+    :param problem: of the target or of its newest set; empty: none.
+    :param encrypted: the newest complete set is, as ``databases`` and ``newest_hours`` are its.
+    """
+
+    name: str
+    off_host: bool
+    problem: str
+    sets: tuple[HeldSet, ...]
+    encrypted: bool = False
+    databases: tuple[str, ...] = ()
+    newest_hours: float | None = None
+
+
+@dataclass(frozen=True)
+class Backups:
+    """The backups of this host as they lie at their targets; no targets: none is configured."""
+
+    max_age_hours: float
+    keep_days: float
+    keep_minimum: float
+    targets: tuple[BackupTarget, ...]
+
+
+@dataclass(frozen=True)
 class Observed:
     """Everything that the probes judge."""
 
@@ -445,6 +481,7 @@ class Observed:
     poolers: Seen[tuple[Pooler, ...]]
     load_test: Seen[LoadTest]
     drills: Seen[Drills]
+    backups: Seen[Backups]
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.integration.backup.conftest import SETS, DrillHost, psql
@@ -94,7 +96,8 @@ REFUSED = {
 @pytest.mark.parametrize("case", REFUSED)
 def test_what_is_refused(drill_host: DrillHost, shop: Database, case: str) -> None:
     spec, said = REFUSED[case]
-    status, _done, text = drill_host.restore(**{"database": shop.name, "set": A, **spec})
+    wanted: dict[str, Any] = {"database": shop.name, "set": A, **spec}
+    status, _done, text = drill_host.restore(**wanted)
     assert status == 1
     assert said in text
     assert databases(drill_host, shop) == [shop.name]

@@ -119,6 +119,24 @@ def rule(kind: str, databases: str, users: str, address: str, method: str, netma
     return HbaRule(line, kind, tuple(databases.split(",")), tuple(users.split(",")), address, netmask, method)
 
 
+SAVED = state.Backups(
+    26,
+    30,
+    7,
+    (
+        state.BackupTarget(
+            "s3://backups/db1",
+            off_host=True,
+            problem="",
+            sets=tuple(state.HeldSet(f"2026112{day}T010000Z-nightly", True, 24 * (9 - day) + 3.0) for day in range(10)),
+            encrypted=True,
+            databases=("payments_db",),
+            newest_hours=3.0,
+        ),
+    ),
+)
+
+
 def good() -> Observed:
     """A hardened server with one service: an owner that cannot log in, a migrator, an application, a reader."""
     inside = Inside(
@@ -208,7 +226,9 @@ def good() -> Observed:
     elsewhere = state.unseen(Status.NOT_TESTED, "the pooler has a host of its own")
     certificate = Certificate(True, "TLSv1.3", "TLS_AES_256_GCM_SHA384", "", "2027-01-01", 200)
     drills = state.Drills((DRILL,))
-    return Observed(server, host, certificate, (), leaks, state.StoredLeaks((), (), 0), elsewhere, tested, drills)
+    return Observed(
+        server, host, certificate, (), leaks, state.StoredLeaks((), (), 0), elsewhere, tested, drills, SAVED
+    )
 
 
 def set_to(**settings: str) -> Observed:

@@ -86,7 +86,7 @@ def test_a_waived_answer_waives_the_recommendation_too() -> None:
 
 
 @pytest.mark.parametrize(
-    ("controls", "skip", "named"), [(["X-1"], [], "X-1"), ([], ["X-2"], "X-2"), (["B-1"], [], "B-1")]
+    ("controls", "skip", "named"), [(["X-1"], [], "X-1"), ([], ["X-2"], "X-2"), (["B-3"], [], "B-3")]
 )
 def test_an_unknown_control_is_refused(controls: list[str], skip: list[str], named: str) -> None:
     with pytest.raises(DbopsError, match=named):
@@ -94,4 +94,4 @@ def test_an_unknown_control_is_refused(controls: list[str], skip: list[str], nam
 
 
 def test_skipping_a_control_without_a_probe_is_harmless() -> None:
-    assert [control.id for control in check.select(["S-4", "S-6"], ["S-6", "B-1"])] == ["S-4"]
+    assert [control.id for control in check.select(["S-4", "S-6"], ["S-6", "B-3"])] == ["S-4"]

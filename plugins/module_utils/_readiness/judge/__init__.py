@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from ansible_collections.dbops.postgres.plugins.module_utils._readiness.judge import (
     access,
+    backups,
     drills,
     encryption,
     environment,
@@ -23,4 +24,17 @@ from ansible_collections.dbops.postgres.plugins.module_utils._readiness.judge im
     tuning,
 )
 
-MODULES = (encryption, network, access, register, hardening, environment, tuning, logs, secrets, pooling, drills)
+MODULES = (
+    encryption,
+    network,
+    access,
+    register,
+    hardening,
+    environment,
+    tuning,
+    logs,
+    secrets,
+    pooling,
+    backups,
+    drills,
+)

@@ -108,6 +108,30 @@ options:
         description: Shortest prefix of an IPv6 network that pg_hba.conf may admit.
         type: int
         default: 48
+  object_buckets:
+    description:
+      - Buckets to judge by L-1. Who asks is found as boto3 finds it (environment, instance profile); it needs rights to
+        read the configuration of the bucket, and none to read objects.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      bucket:
+        description: The bucket.
+        type: str
+        required: true
+      endpoint:
+        description: URL of a server other than AWS's.
+        type: str
+      region:
+        description: Its region.
+        type: str
+      ca:
+        description: File with the authority of the endpoint's certificate.
+        type: path
+      path_style:
+        description: Whether the bucket's name is part of the path and not of the host name.
+        type: bool
   fail_on:
     description:
       - The task fails when a finding of this severity or a worse one has status C(fail) or C(error).
@@ -208,6 +232,7 @@ unused_waivers:
 import contextlib
 import datetime
 import os
+from dataclasses import replace
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -221,7 +246,7 @@ from ansible_collections.dbops.postgres.plugins.module_utils._findings import (
 from ansible_collections.dbops.postgres.plugins.module_utils._findings_text import to_junit
 from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError
 from ansible_collections.dbops.postgres.plugins.module_utils._postgres import LOGIN_ARGUMENTS, login_from
-from ansible_collections.dbops.postgres.plugins.module_utils._readiness import check, drills, look, waivers
+from ansible_collections.dbops.postgres.plugins.module_utils._readiness import check, drills, look, objects, waivers
 from ansible_collections.dbops.postgres.plugins.module_utils._readiness.catalogue import CONTROLS
 from ansible_collections.dbops.postgres.plugins.module_utils._readiness.files import write
 from ansible_collections.dbops.postgres.plugins.module_utils._readiness.judge import register
@@ -258,6 +283,18 @@ ARGUMENTS = {
             "network_prefix_v6": {"type": "int", "default": 48},
         },
     },
+    "object_buckets": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {
+            "bucket": {"type": "str", "required": True},
+            "endpoint": {"type": "str"},
+            "region": {"type": "str"},
+            "ca": {"type": "path"},
+            "path_style": {"type": "bool"},
+        },
+    },
     "fail_on": {"type": "str", "choices": list(FAIL_ON), "default": "critical"},
     "junit": {"type": "path"},
 }
@@ -275,7 +312,10 @@ def main() -> None:
     want = Thresholds(
         environment=params["environment"], environments=tuple(params["environments"]), **params["thresholds"]
     )
-    seen = look.observed(login_from(params), params["databases"], now)
+    seen = replace(
+        look.observed(login_from(params), params["databases"], now),
+        buckets=objects.observe(params["object_buckets"] if any(control.id == "L-1" for control in chosen) else []),
+    )
     findings = check.judged(seen, want, chosen, accepted, now.date())
 
     result = {

@@ -61,6 +61,8 @@ def test_a_backup_that_cannot_be_made_fails_its_unit(host: Host) -> None:
     finally:
         host.check_output("mv /srv/away /srv/sets; systemctl start s3")
     assert done.rc != 0
+    assert "/srv/sets of the backups is not there" in evidence(host, "backup")["message"]
+    host.check_output("timeout 20 bash -c 'until (exec 3<>/dev/tcp/127.0.0.1/9443); do sleep 0.1; done' 2>/dev/null")
     host.check_output(f"systemctl reset-failed {BACKUP}")
     assert len(status(host)[1]["sets"]) == 1
 

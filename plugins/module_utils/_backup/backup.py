@@ -33,6 +33,7 @@ from ansible_collections.dbops.postgres.plugins.module_utils._postgres import Lo
 
 # pg_dump compresses with zstd itself from this version on.
 _ZSTD_INSIDE = 16
+_NAMES = 3
 _DATABASES = """
 SELECT datname FROM pg_catalog.pg_database
  WHERE datallowconn AND NOT datistemplate AND datconnlimit <> -2 ORDER BY datname
@@ -91,9 +92,8 @@ class Backup:
         begun = time.monotonic()
         self.fan = Fan(self.targets)
         version, major, superuser, names = self._server()
-        set_id = target.set_id(self.label, self.clock())
         self.clean_up()
-        self.fan.each(lambda place: _refuse_existing(place, set_id))
+        set_id = self._new_id()
         with self._written(set_id):
             self.tell(f"Set {set_id}: {len(names)} database(s) of PostgreSQL {version}")
             made_globals = self._globals(set_id, major)
@@ -113,6 +113,17 @@ class Backup:
             )
             self._complete(made)
         return Done(made, time.monotonic() - begun, tuple(item.name for item in self.fan.alive), self.fan.failed)
+
+    def _new_id(self) -> str:
+        """A name that no target has: another run may have had this second, or the clock has jumped."""
+        for _attempt in range(_NAMES):
+            set_id = target.set_id(self.label, self.clock())
+            taken: list[str] = []
+            self.fan.each(lambda place: taken.append(place.name) if _has(place, set_id) else None)  # noqa: B023
+            if not taken:
+                return set_id
+            time.sleep(1)
+        raise DbopsError(f"{taken[0]} has a set {set_id} already", "Look at this host's clock.")
 
     def clean_up(self) -> None:
         """Remove what a run that was killed has left: its set, unless that was completed."""
@@ -267,9 +278,8 @@ class Backup:
         self.fan.each(whole)
 
 
-def _refuse_existing(place: Target, set_id: str) -> None:
-    if place.size(set_id, manifest.COMPLETE) != -1:
-        raise DbopsError(f"{place.name} has a set {set_id} already", "Look at this host's clock.")
+def _has(place: Target, set_id: str) -> bool:
+    return place.size(set_id, manifest.COMPLETE) != -1
 
 
 def _export(connection: Any) -> tuple[str, int]:

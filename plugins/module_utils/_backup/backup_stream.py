@@ -25,7 +25,7 @@ _END_SECONDS = 600
 class Fan:
     """All targets of a run. One that fails is left out from then on; the others go on.
 
-    :param failed: name of the target -> why.
+    :param failed: name of the target -> why, in words that name it.
     :param touched: names of those that have something of the set.
     """
 
@@ -46,12 +46,12 @@ class Fan:
         for target in self.alive:
             try:
                 do(target)
-            except (DbopsError, OSError) as error:
-                self.failed[target.name] = str(error)
+            except DbopsError as error:
+                self.failed[target.name] = f"{error.problem.rstrip('.')}. {error.remedy}"
+            except OSError as error:
+                self.failed[target.name] = f"{target.name}: {error.strerror or error}"
         if not self.alive:
-            raise DbopsError(
-                "; ".join(f"{name}: {why}" for name, why in self.failed.items()), "No target has taken the backup."
-            )
+            raise DbopsError(" ".join(self.failed.values()).rstrip("."), "No target has taken the backup.")
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,7 @@ ACCOUNT = "postgres"
 PORT = 5432  # names the socket only: nothing listens on TCP
 START_SECONDS = 120
 STOP_SECONDS = 60
+_REMOVALS = 20
 
 _PROGRAMS = ("initdb", "pg_amcheck", "pg_ctl", "pg_restore", "postgres", "psql")
 _NAME = re.compile(r"drill-[0-9a-f]{12}")
@@ -241,11 +242,17 @@ def remove(path: str, name: str) -> None:
     if not _NAME.fullmatch(name) or not os.path.isfile(marker):
         raise DbopsError(f"{directory} is no cluster of a drill", "Look at what it is; drills remove their own only.")
     _stop(directory)
-    if os.path.isdir(directory):
+    # What was just starting may still write a file: it has to be stopped and removed again.
+    for left in reversed(range(_REMOVALS)):
         try:
-            shutil.rmtree(directory)
+            if os.path.isdir(directory):
+                shutil.rmtree(directory)
+            break
         except OSError as error:
-            raise DbopsError(f"Cannot remove {directory}: {error}", "Remove it, and its marker after it.") from None
+            if not left:
+                raise DbopsError(f"Cannot remove {directory}: {error}", "Remove it, and its marker after it.") from None
+        time.sleep(0.1)
+        _stop(directory)
     os.unlink(marker)
 
 

@@ -13,53 +13,34 @@ from __future__ import annotations
 import base64
 import contextlib
 import hashlib
-import json
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.dbops.postgres.plugins.module_utils import _s3
 from ansible_collections.dbops.postgres.plugins.module_utils._backup import manifest
 from ansible_collections.dbops.postgres.plugins.module_utils._backup.target import CHUNK, SET_ID, Found, Writer
 from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError
-
-try:
-    import boto3
-    from botocore.config import Config
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    HAS_BOTO3 = True
-except ImportError:
-    HAS_BOTO3 = False
+from ansible_collections.dbops.postgres.plugins.module_utils._s3 import BotoCoreError, ClientError, Endpoint
 
 # S3 takes 10,000 parts of at least 5 MiB (User Guide, "multipart upload limits"). Later parts are larger, so that the
 # limit is beyond 800 GiB while a small object needs little memory.
 PART = 16 << 20
 _STEP = 1000
 _UPLOADS = 2
-_ATTEMPTS = 5
-_CONNECT_SECONDS, _READ_SECONDS = 10, 60
 
 
 @dataclass(frozen=True)
-class Bucket:
-    """Where in which bucket, and how to speak to its server.
+class Bucket(Endpoint):
+    """Where in which bucket.
 
-    :param endpoint: URL of a server other than AWS's; empty: AWS.
-    :param ca: file of the authority of its certificate; empty: the system's.
-    :param path_style: the bucket's name in the path and not in the host name.
-    :param checksums: ``when_supported``, or ``when_required`` for servers that do not know AWS's newer ones.
     :param encryption: ``AES256``, ``aws:kms`` or empty: the bucket's own.
     :param storage_class: of objects; empty: the bucket's own.
     """
 
-    bucket: str
+    bucket: str = ""
     prefix: str = ""
-    endpoint: str = ""
-    region: str = ""
-    ca: str = ""
-    path_style: bool = False
-    checksums: str = "when_supported"
     encryption: str = ""
     kms_key: str = ""
     storage_class: str = ""
@@ -68,32 +49,13 @@ class Bucket:
 class S3:
     """Sets in a bucket, below a prefix.
 
-    :param keys: ``access_key_id`` and ``secret_access_key``; empty: what boto3 finds (environment, instance profile).
+    :param keys: as :func:`_s3.client` takes them.
     """
 
     def __init__(self, where: Bucket, keys: Mapping[str, str] | None = None) -> None:
-        if not HAS_BOTO3:
-            raise DbopsError("boto3 is missing on this host", "Install the package python3-boto3.")
         self.where = where
         self.prefix = f"{where.prefix.strip('/')}/" if where.prefix.strip("/") else ""
-        options: dict[str, Any] = {
-            "retries": {"mode": "standard", "max_attempts": _ATTEMPTS},
-            "connect_timeout": _CONNECT_SECONDS,
-            "read_timeout": _READ_SECONDS,
-            "max_pool_connections": _UPLOADS + 2,
-        }
-        if where.path_style:
-            options["s3"] = {"addressing_style": "path"}
-        given = keys or {}
-        session = boto3.session.Session(
-            aws_access_key_id=given.get("access_key_id"),
-            aws_secret_access_key=given.get("secret_access_key"),
-            aws_session_token=given.get("session_token"),
-            region_name=where.region or None,
-        )
-        self.client: Any = session.client(
-            "s3", endpoint_url=where.endpoint or None, verify=where.ca or None, config=_config(options, where.checksums)
-        )
+        self.client: Any = _s3.client(where, keys, _UPLOADS + 2)
 
     @property
     def name(self) -> str:
@@ -191,22 +153,9 @@ class S3:
         }
         return {key: value for key, value in found.items() if value}
 
-    @contextlib.contextmanager
-    def explained(self, what: str) -> Generator[None, None, None]:
-        """Errors of boto3 in words; none of them holds a secret."""
-        try:
-            yield
-        except ClientError as error:
-            said = error.response.get("Error", {})
-            code = str(said.get("Code", ""))
-            raise DbopsError(
-                f"{self.name}: cannot {what}: {code} {said.get('Message', '')}".rstrip(), _remedy(code)
-            ) from None
-        except BotoCoreError as error:
-            raise DbopsError(
-                f"{self.name}: cannot {what}: {' '.join(str(error).split())}",
-                "Look at the network, the endpoint and its certificate.",
-            ) from None
+    def explained(self, what: str) -> contextlib.AbstractContextManager[None]:
+        """Errors of boto3 in words."""
+        return _s3.explained(self.name, what)
 
 
 class _Upload:
@@ -303,39 +252,5 @@ class _Upload:
                 self._target.client.abort_multipart_upload(**self._place, UploadId=self._id)
 
 
-def keys_from(text: str, credential: str) -> dict[str, str]:
-    """The keys in a credential: JSON with ``access_key_id`` and ``secret_access_key``.
-
-    :raises DbopsError: without what it says.
-    """
-    try:
-        found = json.loads(text)
-        return {
-            "access_key_id": str(found["access_key_id"]),
-            "secret_access_key": str(found["secret_access_key"]),
-            **({"session_token": str(found["session_token"])} if found.get("session_token") else {}),
-        }
-    except (ValueError, KeyError, TypeError):
-        raise DbopsError(
-            f"The credential {credential} is not as it should be",
-            'JSON: {"access_key_id": "...", "secret_access_key": "..."} (role backup delivers it).',
-        ) from None
-
-
-def _config(options: dict[str, Any], checksums: str) -> Any:
-    try:
-        return Config(**options, request_checksum_calculation=checksums, response_checksum_validation=checksums)
-    except TypeError:  # botocore before 1.36 sends none of its own
-        return Config(**options)
-
-
 def _missing(error: Any) -> bool:
-    return str(error.response.get("Error", {}).get("Code", "")) in ("404", "NoSuchKey", "NoSuchUpload", "NotFound")
-
-
-def _remedy(code: str) -> str:
-    if code in ("InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "AccessDenied", "403", "Forbidden"):
-        return "Look at the credential of this target: is it valid, and may it list, read, write and delete there?"
-    if code in ("NoSuchBucket", "404"):
-        return "Make the bucket, or name another."
-    return "Look at the server of this target."
+    return _s3.code_of(error) in ("404", "NoSuchKey", "NoSuchUpload", "NotFound")

@@ -56,7 +56,7 @@ def hold(
                 config.backup, config.targets, os.path.join(lock.STATE, "backup-running.json"), label, tell, progress
             )
             done = job.run()
-            missing = "; ".join(f"{name}: {why}" for name, why in done.failed.items())
+            missing = " ".join(done.failed.values())
             made = done.manifest
             problem = f"Set {made.id} is not at every target. {missing}" if missing else ""
             where = ", ".join(done.targets)

@@ -19,8 +19,9 @@ from typing import Any
 from ansible_collections.dbops.postgres.plugins.module_utils._backup.backup_spec import BackupSpec, backup_from
 from ansible_collections.dbops.postgres.plugins.module_utils._backup.drill_spec import DrillSpec, drill_from
 from ansible_collections.dbops.postgres.plugins.module_utils._backup.target import Directory, Target
-from ansible_collections.dbops.postgres.plugins.module_utils._backup.target_s3 import S3, Bucket, keys_from
+from ansible_collections.dbops.postgres.plugins.module_utils._backup.target_s3 import S3, Bucket
 from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError
+from ansible_collections.dbops.postgres.plugins.module_utils._s3 import keys_from
 
 BACKUP_CONFIG = "/etc/dbops-postgres/backup.json"
 CONFIG = "/etc/dbops-postgres/drill.json"

@@ -84,6 +84,7 @@ def _run(given: Any) -> int:
 
 
 def _stopped(_number: int, _frame: object) -> NoReturn:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one must not end the taking down
     sys.exit(2)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TypeVar, Union
+from typing import Any, TypeVar, Union
 
 from ansible_collections.dbops.postgres.plugins.module_utils._findings import Status
 
@@ -433,6 +433,21 @@ class Pooler:
 
 
 @dataclass(frozen=True)
+class Bucket:
+    """A bucket as its server describes it; None: the server does not know such a thing.
+
+    :param rules: of its lifecycle, as the API writes them.
+    :param encryption: by default; empty: none.
+    """
+
+    name: str
+    rules: Seen[tuple[Mapping[str, Any], ...]]
+    public_blocked: bool | None = None
+    encryption: str | None = None
+    versioned: bool | None = None
+
+
+@dataclass(frozen=True)
 class HeldSet:
     """A set of backups at a target."""
 
@@ -482,6 +497,7 @@ class Observed:
     load_test: Seen[LoadTest]
     drills: Seen[Drills]
     backups: Seen[Backups]
+    buckets: Seen[tuple[Bucket, ...]] = ()
 
 
 @dataclass(frozen=True)

@@ -16,12 +16,12 @@ from ansible_collections.dbops.postgres.plugins.module_utils._backup.backup_spec
     chosen,
 )
 from ansible_collections.dbops.postgres.plugins.module_utils._backup.target import set_id
-from ansible_collections.dbops.postgres.plugins.module_utils._backup.target_s3 import keys_from
 from ansible_collections.dbops.postgres.plugins.module_utils._host_program.config import (
     backup_config_from,
     target_from,
 )
 from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError
+from ansible_collections.dbops.postgres.plugins.module_utils._s3 import keys_from
 
 KEY = "age1" + "q" * 58
 

@@ -18,6 +18,7 @@ from ansible_collections.dbops.postgres.plugins.module_utils._readiness.judge im
     hardening,
     logs,
     network,
+    objects,
     pooling,
     register,
     secrets,
@@ -37,4 +38,5 @@ MODULES = (
     pooling,
     backups,
     drills,
+    objects,
 )

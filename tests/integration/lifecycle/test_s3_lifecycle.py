@@ -1,7 +1,10 @@
 # Copyright (c) 2026 the dbops.postgres authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The lifecycle of buckets of moto's server, which stands for AWS (it drops noncurrent_keep): the module, and what readiness sees of it."""
+"""The lifecycle of buckets of moto's server, which stands for AWS: the module, and what readiness sees of it.
+
+moto drops noncurrent_keep, so that is left to the tests of the document.
+"""
 
 from __future__ import annotations
 
@@ -18,11 +21,12 @@ import pytest
 from ansible_collections.dbops.postgres.plugins.module_utils import _s3
 from ansible_collections.dbops.postgres.plugins.module_utils._lifecycle.apply import observe
 from ansible_collections.dbops.postgres.plugins.module_utils._readiness import objects
+from ansible_collections.dbops.postgres.plugins.module_utils._readiness.state import Unseen
 from tests.integration.credentials.stores import aws
 from tests.throwaway import CHECKOUT
 
 SECRET = "canary-s3-secret-9e1"
-RULES = [
+RULES: list[dict[str, Any]] = [
     {"id": "exports", "prefix": "exports/", "expire_days": 30, "tags": {"kind": "csv"}},
     {"id": "uploads", "abort_days": 1},
     {"id": "archive", "prefix": "archive/", "transitions": [{"days": 30, "storage_class": "GLACIER"}]},
@@ -163,7 +167,9 @@ def test_readiness_sees_what_the_server_says(
         ),
     )
     [seen] = objects.observe(named)  # type: ignore[misc]
+    assert isinstance(seen.rules, tuple)
     assert len(seen.rules) == 5
     assert (seen.public_blocked, seen.versioned) == (True, True)
     [gone] = objects.observe([{**named[0], "bucket": "nowhere"}])  # type: ignore[misc]
+    assert isinstance(gone.rules, Unseen)
     assert "NoSuchBucket" in gone.rules.reason

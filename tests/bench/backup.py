@@ -125,7 +125,8 @@ def main() -> int:
     server.stop()
     middle = {name: statistics.median(found) for name, found in seconds.items()}
     rows = [
-        ("faster than the usual script", middle["usual"] / middle["hashes"], FASTER, False),
+        ("faster than the usual script, hashes", middle["usual"] / middle["hashes"], FASTER, False),
+        ("faster than the usual script, counts", middle["usual"] / middle["counts"], FASTER, False),
         ("size against the usual script", sizes["ours"] / sizes["usual"], 1.0, True),
         ("time against the floor, counts", middle["counts"] / middle["floor"], FLOOR_COUNTS, True),
         ("time against the floor, hashes", middle["hashes"] / middle["floor"], FLOOR_HASHES, True),

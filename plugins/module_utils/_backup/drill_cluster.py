@@ -199,7 +199,9 @@ def alone(path: str) -> Generator[None, None, None]:
 
     :raises DbopsError: another drill holds it.
     """
-    descriptor = os.open(os.path.join(path, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    lock = os.path.join(path, "lock")
+    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    give(lock)  # a drill by root must not keep the user of the tools out
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

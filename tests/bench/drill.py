@@ -114,7 +114,7 @@ def main() -> int:
     ours: list[float] = []
     theirs: list[float] = []
     steps: dict[str, float] = {}
-    for _ in range(3):
+    for _run in range(3):
         theirs.append(bare(host))
         seconds, steps = drill(host)
         ours.append(seconds)

@@ -28,11 +28,11 @@ def drawn(trend: Trend) -> ET.Element:
 @given(st.lists(POINT, min_size=1, max_size=80).map(tuple), st.floats(0, 1e9))
 def test_every_point_is_a_bar_inside_the_picture(points: tuple[TrendPoint, ...], limit: float) -> None:
     page = drawn(Trend("<b>&", points, limit, "limit"))
-    bars = page.findall(".//rect")
-    assert len(bars) == min(len(points), 60)
-    assert [bar.get("class") for bar in bars] == ["pass" if point.good else "fail" for point in points[-60:]]
-    for bar in bars:
-        x, y, width, height = (float(bar.get(key, "nan")) for key in ("x", "y", "width", "height"))
+    columns = page.findall(".//rect")
+    assert len(columns) == min(len(points), 60)
+    assert [column.get("class") for column in columns] == ["pass" if point.good else "fail" for point in points[-60:]]
+    for column in columns:
+        x, y, width, height = (float(column.get(key, "nan")) for key in ("x", "y", "width", "height"))
         assert 0 <= x <= 1000 - width
         assert height >= 3
         assert 0 <= y <= 190 - height

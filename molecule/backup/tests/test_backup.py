@@ -138,7 +138,7 @@ def test_a_restore_at_night(host: Host, psql: Callable[..., str]) -> None:
 
 def test_old_sets_go_and_the_proven_one_stays(host: Host) -> None:
     proven = status(host)[0]["newest"]["id"]
-    for _ in range(3):
+    for _run in range(3):
         host.check_output("dbops-postgres backup --label more")
     for place in status(host):
         held = [item["id"] for item in place["sets"]]

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import signal
-import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
@@ -85,8 +84,8 @@ def _run(given: Any) -> int:
 
 def _stopped(_number: int, _frame: object) -> NoReturn:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one must not end the taking down
-    sys.exit(2)
+    raise SystemExit(2)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

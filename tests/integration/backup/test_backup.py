@@ -79,7 +79,7 @@ def test_rows_that_change_meanwhile_are_no_false_alarm(saver: Saver, data: Datab
     )
     saver.host.run("systemd-run", "--unit=busy", "--collect", "--uid=postgres", "sh", "-c", writer)
     try:
-        for _ in range(3):
+        for _run in range(3):
             assert saver.run("backup")[0] == 0
             time.sleep(1)
     finally:

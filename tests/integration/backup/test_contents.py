@@ -81,7 +81,7 @@ CHANGES = [
 ]
 
 
-@pytest.mark.parametrize(("statement", "said"), CHANGES, ids=[statement[:25] for statement, _ in CHANGES])
+@pytest.mark.parametrize(("statement", "said"), CHANGES, ids=[statement[:25] for statement, _said in CHANGES])
 def test_one_change_is_seen_and_named(nasty: Database, statement: str, said: str) -> None:
     dumped = observed(nasty.server, nasty.name)
     with_change = changed(nasty, statement)
@@ -109,7 +109,7 @@ DEFINITIONS = [
 ]
 
 
-@pytest.mark.parametrize(("statement", "said"), DEFINITIONS, ids=[statement[:30] for statement, _ in DEFINITIONS])
+@pytest.mark.parametrize(("statement", "said"), DEFINITIONS, ids=[statement[:30] for statement, _said in DEFINITIONS])
 def test_one_changed_definition_is_seen_and_named(nasty: Database, statement: str, said: str) -> None:
     dumped = observed(nasty.server, nasty.name)
     found = compare.schema(dumped.schema, changed(nasty, statement).schema)

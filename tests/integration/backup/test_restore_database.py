@@ -114,7 +114,7 @@ def test_the_new_one_takes_the_place_with_settings_and_privileges(pg_database: D
             except psycopg2.Error:
                 pass
 
-    threads = [threading.Thread(target=come_back) for _ in range(4)]
+    threads = [threading.Thread(target=come_back) for _number in range(4)]
     for thread in threads:
         thread.start()
     try:

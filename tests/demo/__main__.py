@@ -60,8 +60,9 @@ def demo() -> int:
     """All of it; a second run on the same host changes nothing."""
     [host] = up(GROUP, [HostSpec("db1", "debian13")], keep=True)
     STATE.mkdir(parents=True, exist_ok=True, mode=0o700)
-    passwords = _passwords()
+    passwords = _passwords(host)
     _client_files(host, passwords)
+    host.run("mkdir", "-p", "-m", "0700", "/srv/backups")  # where another machine's directory would be mounted
 
     _playbook("site.yml", host, "site.yml: make every control true")
     _migrations(host, passwords)
@@ -70,6 +71,8 @@ def demo() -> int:
     again = _playbook("site.yml", host, "site.yml again: nothing is left to do")
     if again["changed"]:
         raise DemoError(f"The second run changed {again['changed']} thing(s): see {LOGS / 'demo-site.log'}.")
+    _playbook("backup.yml", host, "backup.yml: a set of all databases, encrypted for a key that is not on the host")
+    _playbook("restore_drill.yml", host, "restore_drill.yml: restore it elsewhere, compare every row")
     _playbook("readiness.yml", host, "readiness.yml: prove it on the live host", f"-ereadiness_report_dir={REPORT}")
 
     _show_verdicts()
@@ -81,8 +84,8 @@ def demo() -> int:
     return 0
 
 
-def _passwords() -> dict[str, str]:
-    """Random passwords, kept in a vault beside its key, as a team would keep them apart."""
+def _passwords(host: Host) -> dict[str, str]:
+    """Random passwords and the key of the backups, in a vault beside its own key, as a team would keep them apart."""
     key, vault = STATE / "vault-password", STATE / "vault.yml"
     if not key.exists():
         _private(key, secrets.token_urlsafe(32) + "\n")
@@ -91,11 +94,22 @@ def _passwords() -> dict[str, str]:
         fresh = {
             "vault_access_passwords": {login: secrets.token_urlsafe(24) for login in LOGINS},
             "vault_pgbouncer_auth_password": secrets.token_urlsafe(24),
+            **_backup_key(host),
         }
         _vault("encrypt", f"--output={vault}", "-", text=yaml.safe_dump(fresh))
     read: dict[str, Any] = yaml.safe_load(_vault("view", str(vault)))
     passwords: dict[str, str] = read["vault_access_passwords"]
     return passwords
+
+
+def _backup_key(host: Host) -> dict[str, str]:
+    """An age identity and its public key. The host has age, and keeps neither."""
+    install = "apt-get -q update && apt-get -q install --yes --no-install-recommends age"
+    made = host.run("sh", "-c", f"(command -v age-keygen || {install}) >/dev/null 2>&1; age-keygen 2>/dev/null")
+    public = re.search(r"age1[0-9a-z]+", made)
+    if not public:
+        raise DemoError("age-keygen has made no key.")
+    return {"vault_backup_identity": made, "vault_backup_recipient": public[0]}
 
 
 def _vault(*arguments: str, text: str = "") -> str:

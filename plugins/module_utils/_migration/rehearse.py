@@ -98,6 +98,10 @@ class Rehearsal:
         ]
 
 
+class SpoiledError(Exception):
+    """The copy is not what it should be any more: another is needed."""
+
+
 @dataclass
 class Copy:
     """The copy of the database on which it is rehearsed.
@@ -115,41 +119,37 @@ class Copy:
     rows: Callable[[], Mapping[str, str]]
     found: Rehearsal = field(default_factory=Rehearsal)
 
-    def forwards(self, pending: Sequence[Migration]) -> list[Mapping[str, str]]:
-        """Apply them all; the schema before the first and after each.
+    def forwards(self, pending: Sequence[Migration]) -> None:
+        """Apply them all. Each that has a file to take it back is taken back at once, compared, and applied again.
 
+        :raises SpoiledError: such a file is wrong, and has left the copy as it should not be.
         :raises DbopsError: a statement fails, with its file and line.
         """
-        states = [self.schema()]
+        state = self.schema()
         for migration in pending:
+            proves = migration.down_sql is not None and migration.id not in self.found.wrong_downs
+            rows = self.rows() if proves else {}
             self._apply(migration)
-            states.append(self.schema())
-        self.found.after = states[-1]
-        return states
+            if proves:
+                self._prove(migration, state, rows)
+                traced = len(self.found.traces), len(self.found.held)
+                self._apply(migration)
+                del self.found.traces[traced[0] :], self.found.held[traced[1] :]
+            state = self.schema()
+        self.found.after = state
 
-    def backwards(
-        self, pending: Sequence[Migration], states: Sequence[Mapping[str, str]], rows: Mapping[str, str]
-    ) -> None:
-        """Take them back, from the last on, as far as there are files that do; which of them is right.
-
-        :param rows: of every table, before the first.
-        """
-        for number in reversed(range(len(pending))):
-            migration = pending[number]
-            if migration.down_sql is None:
-                return
-            problem = self._down(migration)
-            if not problem:
-                problem = differences(states[number], self.schema())
-            if problem:
-                self.found.wrong_downs[migration.id] = f"{migration.down_path}: {problem}"
-                return
-            self.found.downs.add(migration.id)
-        if self.rows() != rows:
-            # Which of them it was is not known: none is trusted.
-            self.found.downs.clear()
-            for migration in pending:
-                self.found.wrong_downs[migration.id] = f"{migration.down_path}: the rows are not what they were before"
+    def _prove(self, migration: Migration, state: Mapping[str, str], rows: Mapping[str, str]) -> None:
+        try:
+            take_back(self.login, self.spec, self.role, self.source, migration, self.before)
+            problem = differences(state, self.schema())
+            if not problem and self.rows() != rows:
+                problem = "the rows are not what they were before"
+        except (psycopg2.Error, DbopsError) as error:
+            problem = said(error)
+        if problem:
+            self.found.wrong_downs[migration.id] = f"{migration.down_path}: {problem}"
+            raise SpoiledError
+        self.found.downs.add(migration.id)
 
     def _apply(self, migration: Migration) -> None:
         parts = segments_of(self.source.layout, migration)
@@ -213,14 +213,6 @@ class Copy:
             sorted(name for oid, (name, node) in before.items() if oid in after and after[oid][1] != node)
         )
         self.found.traces.append(Trace(path, statement.line, statement.shown, seconds, rows, tuple(new), rewritten))
-
-    def _down(self, migration: Migration) -> str:
-        """Take a migration back; empty, or why that fails."""
-        try:
-            take_back(self.login, self.spec, self.role, self.source, migration, self.before)
-        except (psycopg2.Error, DbopsError) as error:
-            return said(error)
-        return ""
 
 
 def _files(cursor: Any) -> dict[int, tuple[str, int]]:

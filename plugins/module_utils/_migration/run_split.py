@@ -13,10 +13,11 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError
+from ansible_collections.dbops.postgres.plugins.module_utils._plan import MASK, DbopsError
 
 _DOLLAR = re.compile(r"\$(?:[A-Za-z_\x80-\U0010ffff][A-Za-z0-9_\x80-\U0010ffff]*)?\$")
 _WORD = re.compile(r"[A-Za-z_\x80-\U0010ffff][A-Za-z0-9_$\x80-\U0010ffff]*")
+_PASSWORD = re.compile(r"(\bPASSWORD\s+)E?'(?:[^']|'')*'", re.IGNORECASE)
 _SHOWN = 100
 
 # What PostgreSQL refuses inside a transaction block. On the text without comments, upper case.
@@ -49,8 +50,9 @@ class Statement:
 
     @property
     def shown(self) -> str:
-        """Its beginning, on one line."""
-        return self.plain if len(self.plain) <= _SHOWN else f"{self.plain[: _SHOWN - 3]}..."
+        """Its beginning, on one line, without a password."""
+        text = _PASSWORD.sub(f"\\1'{MASK}'", self.plain)
+        return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
 
     @property
     def alone(self) -> bool:

@@ -9,6 +9,7 @@ import io
 import json
 import subprocess
 import tarfile
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +24,8 @@ CODE = "/opt/dbops-migrate"
 FILES = "/root/dbops-migrate"
 SETS = "/var/lib/postgresql/migrate-sets"
 SCRATCH = "/var/lib/postgresql/migrate-scratch"
-TEMPLATE = "migrate_template"
+TEMPLATE = "mig_template"
+DROP = "SELECT format('DROP DATABASE %I WITH (FORCE)', datname) FROM pg_database WHERE datname LIKE 'mig\\_%' \\gexec\n"
 OWNER = "migrate_owner"
 SCHEMA = f"""
 CREATE TABLE customers (id int PRIMARY KEY, email text NOT NULL);
@@ -140,7 +142,7 @@ def install(host: Host) -> None:
 
 
 @pytest.fixture(scope="module")
-def migrate_host(pg_server: Server) -> Iterator[MigrateHost]:
+def migrate_host(pg_server: Server) -> MigrateHost:
     """The host of the server with today's code, backups into a directory, and a database to copy."""
     host = next(host for host in hosts(GROUP) if host.address == pg_server.host)
     install(host)
@@ -148,27 +150,25 @@ def migrate_host(pg_server: Server) -> Iterator[MigrateHost]:
     host.run(
         "sh",
         "-c",
-        f"mkdir -p {FILES}; rm -rf {SETS} /var/lib/dbops-postgres/migrate; mkdir -m 0700 {SETS}; cat >{FILES}/drill.json",
+        f"umount /mnt/mig_* 2>/dev/null; rm -rf {FILES} {SETS} /var/lib/dbops-postgres/migrate;"
+        f"mkdir {FILES}; mkdir -m 0700 {SETS}; cat >{FILES}/drill.json",
         text=json.dumps({"target": {"directory": SETS}, "drill": {"scratch": SCRATCH}}),
     )
     made.psql(
         "postgres",
-        f"SET client_min_messages = error; DROP DATABASE IF EXISTS {TEMPLATE}; DROP ROLE IF EXISTS {OWNER};"
-        f"CREATE ROLE {OWNER}; CREATE DATABASE {TEMPLATE} OWNER {OWNER}".replace("; ", ";\n"),
+        f"{DROP}SELECT format('DROP TABLESPACE %I', spcname) FROM pg_tablespace WHERE spcname LIKE 'mig\\_%' \\gexec\n"
+        f"DROP ROLE IF EXISTS {OWNER};\nCREATE ROLE {OWNER};\nCREATE DATABASE {TEMPLATE} OWNER {OWNER};",
     )
     made.psql(TEMPLATE, f"GRANT CREATE, USAGE ON SCHEMA public TO {OWNER}; {SCHEMA}")
-    yield made
+    return made
 
 
 @pytest.fixture
 def shop(migrate_host: MigrateHost, request: pytest.FixtureRequest) -> Iterator[str]:
     """A fresh copy of the template, which the backups save."""
-    name = "mig_" + "".join(c if c.isalnum() else "_" for c in request.node.name.partition("[")[0])[-40:]
+    name = f"mig_{zlib.crc32(request.node.name.encode()):08x}"
     made = migrate_host
-    drop = (
-        f"SELECT format('DROP DATABASE %I WITH (FORCE)', datname) FROM pg_database WHERE datname LIKE '{name}%' \\gexec"
-    )
-    made.psql("postgres", f"{drop}\nCREATE DATABASE {name} TEMPLATE {TEMPLATE} OWNER {OWNER};")
+    made.psql("postgres", f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} OWNER {OWNER};")
     made.host.run(
         "sh",
         "-c",
@@ -176,4 +176,5 @@ def shop(migrate_host: MigrateHost, request: pytest.FixtureRequest) -> Iterator[
         text=json.dumps({"targets": [{"directory": SETS}], "backup": {"databases": [name]}}),
     )
     yield name
-    made.psql("postgres", drop)
+    made.psql("postgres", DROP.replace("mig\\_", f"{name}"))
+    made.host.run("rm", "-rf", "/var/lib/dbops-postgres/migrate")

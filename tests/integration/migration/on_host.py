@@ -64,10 +64,10 @@ def faults(database: str) -> None:
         execute(database, f"SELECT pg_catalog.pg_terminate_backend({pid}, 5000)")
         note(self, cursor, *given)
 
-    run_state.Store.save = counted  # type: ignore[method-assign]
-    apply.Apply.run = surprised  # type: ignore[method-assign]
+    run_state.Store.save = counted  # type: ignore
+    apply.Apply.run = surprised  # type: ignore
     if os.environ.get("DBOPS_TERMINATE"):
-        apply.Apply._note = ended  # type: ignore[method-assign]
+        apply.Apply._note = ended  # type: ignore
 
 
 def tell(line: str) -> None:

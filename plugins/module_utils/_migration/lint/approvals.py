@@ -12,7 +12,7 @@ from __future__ import annotations
 import datetime
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ansible_collections.dbops.postgres.plugins.module_utils._migration.lint.rule import REGISTRY
@@ -55,6 +55,10 @@ class Approval:
             and (not self.statement or _words(self.statement) in _words(statement))
             and self.object in ("", object_name)
         )
+
+    def in_file(self, file: str) -> Approval:
+        """The same for a file by another name."""
+        return replace(self, file=file)
 
 
 @dataclass(frozen=True)

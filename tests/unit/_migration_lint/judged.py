@@ -18,7 +18,7 @@ from ansible_collections.dbops.postgres.plugins.module_utils._migration.lint.squ
 from ansible_collections.dbops.postgres.plugins.module_utils._migration.source import Source, arrange
 from tests.unit._migration_lint.catalogue import ALONE, CASES, SCHEMA, Case
 
-NOW = datetime.datetime(2026, 11, 25, 12, 0, tzinfo=datetime.timezone.utc)
+NOW = datetime.datetime(2026, 11, 25, 12, 0, tzinfo=datetime.UTC)
 
 
 def options(**more: object) -> Options:

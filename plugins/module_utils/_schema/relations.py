@@ -37,6 +37,9 @@ _PARENT = """(SELECT format('%I.%I', pn.nspname, p.relname)
                 JOIN pg_namespace pn ON pn.oid = p.relnamespace
                WHERE h.inhrelid = c.oid)"""
 _ENABLED = "CASE {} WHEN 'O' THEN 'origin' WHEN 'D' THEN 'disabled' WHEN 'R' THEN 'replica' ELSE 'always' END"
+# Some builds of PostgreSQL note with each column where in the WAL it was made. Nobody declares it, SET does not change
+# it, and no two databases agree on it.
+_BOOKKEEPING = "pg_attver"
 _OF_TABLE = f"c.relkind IN ('r', 'p', 'f', 'v', 'm') AND {USERS} AND {no_member('pg_class', 'c.oid')}"
 
 TABLES = f"""
@@ -98,7 +101,8 @@ COLUMNS = f"""
                            THEN CASE a.attstorage WHEN 'p' THEN 'PLAIN' WHEN 'e' THEN 'EXTERNAL' WHEN 'm' THEN 'MAIN'
                                                   ELSE 'EXTENDED' END END,
            'compression', CASE a.attcompression WHEN 'p' THEN 'pglz' WHEN 'l' THEN 'lz4' END,
-           'options', {listed("a.attoptions")},
+           'options', (SELECT json_agg(item ORDER BY item) FROM unnest(a.attoptions) AS item
+                        WHERE split_part(item, '=', 1) <> '{_BOOKKEEPING}'),
            'server_options', {listed("a.attfdwoptions")},
            'comment', col_description(c.oid, a.attnum))
       FROM pg_attribute a

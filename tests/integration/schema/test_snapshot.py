@@ -6,8 +6,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import subprocess
 from collections.abc import Generator
 
 import pytest
@@ -104,30 +102,6 @@ def test_another_order_is_the_same_schema(rich: Shared) -> None:
             assert see(connection).to_json() == before.to_json()
         finally:
             connection.close()
-
-
-def test_a_restored_dump_is_the_same_schema(rich: Shared) -> None:
-    database, connection, before = rich
-    connection.rollback()
-    with pg_database_of(database.server) as other:
-        arguments = ["-h", database.server.host, "-p", str(database.server.port), "-U", database.server.user]
-        environment = {**os.environ, "PGPASSWORD": database.server.password}
-        dump = subprocess.run(
-            ["pg_dump", *arguments, database.name], env=environment, capture_output=True, text=True, check=True
-        )
-        subprocess.run(
-            ["psql", "-Xq", "-v", "ON_ERROR_STOP=1", *arguments, other.name],
-            env=environment,
-            input=dump.stdout,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        restored = other.connect()
-        try:
-            assert readable(compare(before, see(restored))) == []
-        finally:
-            restored.close()
 
 
 @pytest.mark.parametrize("tables", [10, 300])

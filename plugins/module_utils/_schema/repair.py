@@ -40,10 +40,14 @@ _SEQUENCE = {
 
 @dataclass(frozen=True)
 class Remedy:
-    """What to do about a difference: statements, or words, or both."""
+    """What to do about a difference: statements, or words, or both.
+
+    :param whole: whether the statements are all that is needed.
+    """
 
     sql: tuple[str, ...] = ()
     words: str = ""
+    whole: bool = True
 
     @property
     def text(self) -> str:
@@ -61,11 +65,13 @@ def remedy(item: Difference) -> Remedy:
         return _unexpected(item)
     statements: list[str] = []
     words: list[str] = []
+    whole = True
     for change in item.changes:
         sql, said = _changed(item, change.field, change.expected, change.actual)
+        whole = whole and bool(sql)
         statements += [statement for statement in sql if statement not in statements]
         words += [said] if said and said not in words else []
-    return Remedy(tuple(statements), " ".join(words))
+    return Remedy(tuple(statements), " ".join(words), whole)
 
 
 def _missing(item: Difference) -> Remedy:
@@ -78,7 +84,8 @@ def _missing(item: Difference) -> Remedy:
     }
     if item.kind in makers:
         sql, words = makers[item.kind](name, fields)
-        return Remedy(tuple(sql), words)
+        more = [*_grants(item.kind, name, fields, {}), *_comment(item)] if sql else []
+        return Remedy((*sql, *more), words, not (item.kind == "column" and fields.get("not_null")))
     made = {
         "schema": f"CREATE SCHEMA {name}",
         "extension": f"CREATE EXTENSION {name} SCHEMA {fields.get('schema')} VERSION {literal(fields.get('version'))}",
@@ -93,17 +100,19 @@ def _missing(item: Difference) -> Remedy:
     if item.kind == "type" and fields.get("form") == "enum":
         made = f"CREATE TYPE {name} AS ENUM ({', '.join(literal(label) for label in fields.get('labels', []))})"
     if item.kind == "default_privileges":
-        return Remedy(tuple(_default_grants(fields, fields.get("grants", {}), {})))
+        return Remedy(tuple(_default_grants(fields, fields.get("grants", {}), _built_in(fields))))
     if not made:
         return Remedy((), "Run the migration that makes it.")
     public = {PUBLIC: [_DEFAULTS[item.kind]]} if item.kind in _DEFAULTS else {}
-    sql = [made, *_grants(item.kind, name, fields, {**public, OWNER: []})]
+    sql = [made, *_grants(item.kind, name, fields, public), *_comment(item)]
+    if item.kind in ("trigger", "event_trigger", "rule") and fields.get("enabled") != "origin":
+        sql.append(_enable(item, str(fields.get("enabled"))))
     return Remedy(tuple(sql), "Run it as the owner that is expected." if "owner" in fields else "")
 
 
 def _unexpected(item: Difference) -> Remedy:
     if item.kind == "default_privileges":
-        return Remedy(tuple(_default_grants(item.actual, {}, item.actual.get("grants", {}))))
+        return Remedy(tuple(_default_grants(item.actual, _built_in(item.actual), item.actual.get("grants", {}))))
     keep = "If it is meant, put it into a migration and write the snapshot again."
     if item.kind in _NO_DATA:
         return Remedy((), f"{keep} If not, it goes by: {_NO_DATA[item.kind].format(item.name)};")
@@ -126,7 +135,7 @@ def _changed(item: Difference, field: str, expected: Any, actual: Any) -> tuple[
             return _default_grants(item.expected, expected or {}, actual or {}), ""
         return _grants(kind, name, item.expected, actual or {}), ""
     if field == "comment":
-        return [f"COMMENT ON {_commented(item)} IS {literal(expected)}"], ""
+        return _comment(item, always=True), ""
     if kind in ("function", "procedure") and field in ("definition", "security_definer", "settings", "language"):
         return [str(item.expected.get("definition", "")).rstrip()], ""
     if kind == "sequence" and field in (*_SEQUENCE, "cycle"):
@@ -194,6 +203,17 @@ def _granted(kind: str) -> str:
     if kind in ("table", "foreign_table", "view", "materialized_view"):
         return "TABLE"
     return {"aggregate": "FUNCTION", "foreign_server": "FOREIGN SERVER"}.get(kind, word.get(kind, "TABLE"))
+
+
+def _built_in(fields: Fields) -> Mapping[str, Sequence[str]]:
+    """What PUBLIC has where no default privileges say otherwise; those of a schema only add to it."""
+    built_in = {"FUNCTIONS": ["EXECUTE"], "TYPES": ["USAGE"]}.get(str(fields.get("objects")))
+    return {PUBLIC: built_in} if built_in and "schema" not in fields else {}
+
+
+def _comment(item: Difference, *, always: bool = False) -> list[str]:
+    text = item.expected.get("comment")
+    return [f"COMMENT ON {_commented(item)} IS {literal(text)}"] if text is not None or always else []
 
 
 def _commented(item: Difference) -> str:

@@ -55,6 +55,9 @@ def column(name: str, fields: Fields) -> Said:
     statements = [f"ALTER TABLE {of} ADD COLUMN {own} {fields.get('type')}{collate}"]
     if "default" in fields:
         statements.append(f"ALTER TABLE {of} ALTER COLUMN {own} SET DEFAULT {fields['default']}")
+    for field in ("statistics", "storage", "compression"):
+        if field in fields:
+            statements.append(f"ALTER TABLE {of} ALTER COLUMN {own} SET {field.upper()} {fields[field]}")
     return statements, "It is expected NOT NULL: fill it in batches before that." if fields.get("not_null") else ""
 
 

@@ -20,12 +20,14 @@ from ansible_collections.dbops.postgres.plugins.module_utils._schema.repair impo
 from ansible_collections.dbops.postgres.plugins.module_utils._schema.snapshot import PUBLIC
 
 CONTROL = "E-2"
+CHECK = "pg_schema_drift_check"
 # Fields whose difference changes how a database performs or reads, and not what it holds or whom it lets in.
 _MEDIUM_FIELDS = {
     *("comment", "options", "toast_options", "statistics", "storage", "compression", "tablespace", "version", "cache"),
     *("clustered", "target", "access_method"),
 }
 _MEDIUM_KINDS = {"statistics", "extension", "collation"}
+_RECORDED = 50
 _WITH_ROWS = {"table", "view", "materialized_view", "foreign_table", "sequence", "schema", "default_privileges"}
 
 
@@ -110,3 +112,13 @@ def script(comparison: Comparison) -> list[str]:
         lines += [f"-- {found.words}"] if found.words else []
         lines += [f"{statement.rstrip().rstrip(';')};" for statement in found.sql]
     return lines
+
+
+def facts(comparison: Comparison, objects: int) -> dict[str, object]:
+    """What the record of a check holds besides its verdict."""
+    return {
+        "objects": objects,
+        "differences": len(comparison.differences),
+        "subjects": [f"{item.subject}: {item.what}" for item in comparison.differences[:_RECORDED]],
+        "unused_ignores": list(comparison.unused_ignores),
+    }

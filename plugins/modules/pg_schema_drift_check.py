@@ -138,9 +138,9 @@ options:
     default: []
   role_map:
     description:
-      - Names of roles on the one side and what they are on the other, for example
+      - "Names of roles on the one side and what they are on the other, for example
         C({aria_stage_*: aria_prod_*}). A C(*) in both stands for the same text. Applied to owners, grants, policies,
-        default privileges and user mappings of both sides.
+        default privileges and user mappings of both sides."
     type: dict
     default: {}
   statement_timeout:

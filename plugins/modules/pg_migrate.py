@@ -65,8 +65,8 @@ options:
     default: ""
   lint:
     description:
-      - The verdict of M(dbops.postgres.migration_lint_check), C(passed) and C(summary), and C(contracts), its steps
-        that end an expand. Without it the stage says that there is none.
+      - What M(dbops.postgres.migration_lint_check) returned. Contract steps that it left to the live database are
+        judged here. Without it the stage says that it was not asked.
     type: dict
   expected_schema:
     description: File with a snapshot of the schema, on the host. The live schema must equal it before.
@@ -112,7 +112,7 @@ options:
     type: dict
     default: {}
   drain_after:
-    description: Seconds of a blocking lock in the rehearsal from which on C(/run/dbops-postgres/drain) is set meanwhile.
+    description: Seconds of a blocking lock in the rehearsal; from there on C(/run/dbops-postgres/drain) is set.
     type: float
     default: 1
   smoke:
@@ -202,8 +202,8 @@ attributes:
   check_mode:
     support: full
     details:
-      - Makes every stage until the rehearsal. The copy comes from a dump that is made for it and removed with it; no set
-        and no record is left.
+      - Makes every stage until the rehearsal. The copy comes from a dump that is made for it and removed with it; no
+        set and no record is left.
   diff_mode:
     support: none
   idempotent:
@@ -291,7 +291,13 @@ statements:
   type: list
   elements: dict
   sample:
-    - {file: 002_phone.sql, line: 1, seconds: 0.002, rows: -1, locks: [[AccessExclusiveLock, public.customers]], rewritten: []}
+    - file: 002_phone.sql
+      line: 1
+      statement: ALTER TABLE customers ADD COLUMN phone text
+      seconds: 0.002
+      rows: -1
+      locks: [[AccessExclusiveLock, public.customers]]
+      rewritten: []
 path:
   description: The record on the host. Beside it is the same for a person, C(.md). Empty in check mode.
   returned: always
@@ -365,7 +371,12 @@ def main() -> None:
         supports_check_mode=True,
     )
     try:
-        found, path = hold(module.params, check=module.check_mode, tell=module.log)
+        found, path = hold(
+            module.params,
+            check=module.check_mode,
+            tell=module.log,
+            database_url=module.params["database_url"] or "",
+        )
     except DbopsError as error:
         module.fail_json(msg=str(error))
     facts = {

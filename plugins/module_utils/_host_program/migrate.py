@@ -1,261 +1,34 @@
 # Copyright (c) 2026 the dbops.postgres authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The job of a migration on this host: what :mod:`_migration.run` needs of the backups, and where its record lies."""
+"""The job of a migration on this host: a run with its record, and what is applied."""
 
 from __future__ import annotations
 
-import contextlib
 import datetime
 import getpass
 import os
 import re
-import shutil
-import subprocess
-from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
-from ansible_collections.dbops.postgres.plugins.module_utils import _postgres
-from ansible_collections.dbops.postgres.plugins.module_utils._backup import (
-    contents,
-    drill_cluster,
-    drill_load,
-    drill_set,
-    restore_database,
-    restore_fetch,
-)
-from ansible_collections.dbops.postgres.plugins.module_utils._backup.backup import Backup
-from ansible_collections.dbops.postgres.plugins.module_utils._backup.backup_spec import BackupSpec
-from ansible_collections.dbops.postgres.plugins.module_utils._backup.drill_cluster import Cluster
-from ansible_collections.dbops.postgres.plugins.module_utils._backup.drill_set import BackupError
-from ansible_collections.dbops.postgres.plugins.module_utils._backup.drill_spec import DrillSpec
-from ansible_collections.dbops.postgres.plugins.module_utils._backup.manifest import (
-    DumpedDatabase,
-    Manifest,
-    StoredObject,
-)
-from ansible_collections.dbops.postgres.plugins.module_utils._backup.receipt import size_of
-from ansible_collections.dbops.postgres.plugins.module_utils._backup.restore import Restore
-from ansible_collections.dbops.postgres.plugins.module_utils._backup.restore_plan import RestoreSpec
-from ansible_collections.dbops.postgres.plugins.module_utils._backup.target import Directory, Target
-from ansible_collections.dbops.postgres.plugins.module_utils._host_program import backup, config, evidence
-from ansible_collections.dbops.postgres.plugins.module_utils._migration import record
+from ansible_collections.dbops.postgres.plugins.module_utils._evidence import record_check
+from ansible_collections.dbops.postgres.plugins.module_utils._host_program import config
+from ansible_collections.dbops.postgres.plugins.module_utils._host_program.migrate_ports import HostPorts
+from ansible_collections.dbops.postgres.plugins.module_utils._migration import history, record
 from ansible_collections.dbops.postgres.plugins.module_utils._migration.record import Record
 from ansible_collections.dbops.postgres.plugins.module_utils._migration.run import Run
+from ansible_collections.dbops.postgres.plugins.module_utils._migration.run_gate import applied_at
+from ansible_collections.dbops.postgres.plugins.module_utils._migration.run_session import looking
 from ansible_collections.dbops.postgres.plugins.module_utils._migration.run_spec import spec_from
-from ansible_collections.dbops.postgres.plugins.module_utils._migration.run_state import STATE, Store
+from ansible_collections.dbops.postgres.plugins.module_utils._migration.run_state import Store
+from ansible_collections.dbops.postgres.plugins.module_utils._migration.source import same_id
 from ansible_collections.dbops.postgres.plugins.module_utils._migration.source_read import read_source
-from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError
 from ansible_collections.dbops.postgres.plugins.module_utils._postgres import Login
 
 RECORDS = "/var/lib/dbops-postgres/migrations"
-_ASIDE = "sets"
-_ROOM = 1.3
-_SPARE_BYTES = 200 * 1024**2
-_COMMAND_SECONDS = 6 * 3600
-_BACKUP_WAIT_SECONDS = 3600
-
-
-@dataclass
-class HostPorts:
-    """The backups of this host, for one run.
-
-    :param backup_config: path of the configuration of backups; ``drill_config``: of drills, which may be missing.
-    :param live_url: connection URL for a command; empty: over the local socket.
-    """
-
-    database: str
-    login: Login
-    backup_config: str = config.BACKUP_CONFIG
-    drill_config: str = config.CONFIG
-    command_line: Sequence[str] = ()
-    directory: str = ""
-    live_url: str = field(default="", repr=False)
-    state: str = STATE
-    tell: Callable[[str], None] = lambda _line: None
-    target: Target | None = None
-    set_id: str = ""
-
-    def __post_init__(self) -> None:
-        """Where copies are made, and by how many jobs: as drills do it, where they are configured."""
-        self.drill = DrillSpec()
-        if os.path.exists(self.drill_config):
-            self.drill = config.read_config(self.drill_config).drill
-
-    @property
-    def _aside(self) -> str:
-        return os.path.join(self.state, _ASIDE, quote(self.database, safe=""))
-
-    def room(self, size: int) -> str:
-        """A copy with its dump in the scratch directory, and a second database of this size beside the live one."""
-        wanted = {_existing(self.drill.scratch): int(size * (_ROOM + 1)) + _SPARE_BYTES}
-        data = restore_database.data_directory(self.login)
-        if os.path.isdir(data):
-            same = next((path for path in wanted if os.stat(path).st_dev == os.stat(data).st_dev), data)
-            wanted[same] = wanted.get(same, 0) + int(size * _ROOM) + _SPARE_BYTES
-        for path, need in wanted.items():
-            free = drill_cluster.free_bytes(path)
-            if free < need:
-                raise DbopsError(
-                    f"{path} has {size_of(free)} free; a copy and a way back need {size_of(need)}", "Make room first."
-                )
-        return f"{size_of(size)}, and room for a copy and a way back"
-
-    def backup(self, label: str) -> str:
-        """A set at the targets of the host's backups."""
-        if not os.path.exists(self.backup_config):
-            raise DbopsError(
-                f"No backup is configured on this host ({self.backup_config} is not there)",
-                "Run the role backup, or say in words that you have another way back (without_backup).",
-            )
-        given = config.read_backup_config(self.backup_config)
-        done, problem = backup.hold(given, label, _BACKUP_WAIT_SECONDS)
-        if done is None or problem:
-            raise DbopsError(problem or "There is no set", "Mend the backup first: journalctl -t dbops-postgres.")
-        if self.database not in [item.name for item in done.manifest.databases]:
-            raise DbopsError(
-                f"The backups leave database {self.database!r} out (backup_databases, backup_exclude)", "Add it."
-            )
-        whole = [place for place in given.targets if place.name in done.targets]
-        # A target on this host is read faster.
-        self.target = min(whole, key=lambda place: place.off_host)
-        self.set_id = done.manifest.id
-        return self.set_id
-
-    def aside(self, label: str) -> str:
-        """A set of this database alone, on this host, for the time of the run."""
-        self.clear()
-        os.makedirs(self._aside, mode=0o700, exist_ok=True)
-        spec = BackupSpec(
-            socket=self.login.unix_socket or "/var/run/postgresql", port=self.login.port, databases=(self.database,)
-        )
-        place = Directory(self._aside)
-        running = os.path.join(self.state, f"{quote(self.database, safe='')}-set-running.json")
-        done = Backup(spec, [place], running, label, self.tell).run()
-        self.target, self.set_id = place, done.manifest.id
-        return self.set_id
-
-    def use(self, set_id: str) -> None:
-        """The set of the run that was interrupted."""
-        places: list[Target] = [Directory(self._aside)] if os.path.isdir(self._aside) else []
-        if os.path.exists(self.backup_config):
-            places += config.read_backup_config(self.backup_config).targets
-        for place in places:
-            if set_id in place.complete_sets():
-                self.target, self.set_id = place, set_id
-                return
-        raise DbopsError(
-            f"The set {set_id} of the interrupted run is at no target any more",
-            "Look at the database: what is applied is in its history.",
-        )
-
-    def clear(self) -> None:
-        """Remove the set that was only for this run."""
-        shutil.rmtree(self._aside, ignore_errors=True)
-        with contextlib.suppress(OSError):
-            os.rmdir(os.path.dirname(self._aside))
-
-    @contextlib.contextmanager
-    def copy(self) -> Generator[Login, None, None]:
-        """The database of the set in a cluster of its own."""
-        try:
-            with self._copy() as made:
-                yield made.login
-        except BackupError as error:
-            raise DbopsError("; ".join(error.problems), error.remedy) from None
-
-    @contextlib.contextmanager
-    def _copy(self) -> Generator[Cluster, None, None]:
-        if self.target is None:
-            raise AssertionError(self.set_id)
-        found = drill_set.opened(self.target, self.set_id)
-        dumped = next(item for item in found.databases if item.name == self.database)
-        area = drill_cluster.area(self.drill.scratch)
-        with drill_cluster.alone(area), config.identity("") as key:
-            drill_cluster.leftovers(area)
-            about = {"set": found.id, "migration of": self.database}
-            with drill_cluster.cluster(area, found.major, found.superuser, about) as made:
-                self._load(made, found, dumped, key)
-                yield made
-
-    def _load(self, made: Cluster, found: Manifest, dumped: DumpedDatabase, key: str) -> None:
-        settings = drill_load.settings_for({dumped.name: dumped.extensions}, made.binaries)
-        roles = self._fetched(made, found.globals, "globals", key)
-        dump = self._fetched(made, dumped.dump, "dump", key)
-        drill_cluster.start(made, {**settings, **dict(self.drill.settings)})
-        with open(roles, encoding="utf-8") as file:
-            drill_load.restore_globals(made, file.read())
-        lacking = drill_load.missing_extensions(made, {dumped.name: dumped.extensions})
-        lacking += drill_load.missing_locales({dumped.name: dumped.locales})
-        if lacking:
-            raise DbopsError("; ".join(lacking), "Install them on this host.")
-        drill_load.clear_default_database(made)
-        drill_load.restore(made, dump, self.drill.jobs)
-        os.unlink(dump)
-        compared = drill_set.compared(made.login, dumped.name, dumped, self.drill.jobs)
-        if problems := [*compared.contents, *compared.schema]:
-            raise BackupError(problems, "The set is not what was dumped: take another.")
-
-    def _fetched(self, made: Cluster, item: StoredObject, name: str, key: str) -> str:
-        if self.target is None:
-            raise AssertionError(self.set_id)
-        path = os.path.join(made.files, name)
-        commands = restore_fetch.filters(item.encrypted, item.compressed, key)
-        came = restore_fetch.fetch(self.target.read(self.set_id, item.name), commands, path)
-        drill_cluster.give(path)
-        if (came.size, came.sha256) != (item.size, item.sha256) or came.problem:
-            raise BackupError([f"object {item.name} is damaged {came.problem}"], "Take another set.")
-        return path
-
-    def restore(self) -> str:
-        """The set's database in the live one's place."""
-        if self.target is None:
-            raise DbopsError("There is no set of this run")
-        spec = RestoreSpec(self.database, set=self.set_id, in_place=True, confirm=self.database)
-        with config.identity("") as key:
-            job = Restore(
-                spec, self.target, self.login, self.drill.scratch, jobs=self.drill.jobs, identity=key, tell=self.tell
-            )
-            try:
-                return job.run().names.kept
-            except BackupError as error:
-                raise DbopsError("; ".join(error.problems), error.remedy) from None
-
-    def schema(self, login: Login) -> Mapping[str, str]:
-        """A fingerprint of each object."""
-        with _looking(login, self.database) as cursor:
-            return contents.schema(cursor)
-
-    def rows(self, login: Login) -> Mapping[str, str]:
-        """Count and hash of each table's rows."""
-        with _looking(login, self.database) as cursor:
-            return {
-                f"{schema}.{name}": str(contents.table(cursor, schema, name, hashed=True))
-                for schema, name in contents.tables(cursor)
-            }
-
-    def command(self, login: Login) -> str:
-        """Run the command that migrates; its URL is in its environment only."""
-        url = self.live_url if login == self.login and self.live_url else _url(login, self.database)
-        environment = {**drill_cluster.environment(), "DATABASE_URL": url}
-        try:
-            done = subprocess.run(
-                list(self.command_line),
-                capture_output=True,
-                timeout=_COMMAND_SECONDS,
-                check=False,
-                env=environment,
-                cwd=self.directory or "/",
-                **drill_cluster.identity(),
-            )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            return type(error).__name__ + (f": {error.strerror}" if isinstance(error, OSError) else "")
-        if done.returncode == 0:
-            return ""
-        text = drill_load.last_lines(done.stderr or done.stdout).replace(url, "DATABASE_URL")
-        return f"status {done.returncode}: {_postgres.mask(text, [self.live_url, _password(self.live_url)])}"
 
 
 def hold(
@@ -268,7 +41,7 @@ def hold(
     """
     spec = spec_from(params)
     source = read_source(params.get("path") or "", spec.layout)
-    login = Login(unix_socket=params.get("login_unix_socket") or "/var/run/postgresql", port=params["login_port"])
+    login = _login(params)
     now = datetime.datetime.now(datetime.timezone.utc)
     found = Record(
         new_id(spec.database, now),
@@ -290,7 +63,12 @@ def hold(
         tell=tell,
     )
     Run(spec, source, ports, login, Store(spec.database), found, check=check, tell=tell).hold()
-    return found, "" if check else save(found)
+    if check:
+        return found, ""
+    path = save(found)
+    if params.get("evidence"):
+        leave_evidence(found, path)
+    return found, path
 
 
 def label_of(database: str) -> str:
@@ -306,9 +84,19 @@ def save(found: Record, directory: str = RECORDS) -> str:
         descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
         with open(descriptor, "w", encoding="utf-8") as file:
             file.write(text)
-    facts = {"verdict": found.verdict, "database": found.database, "message": found.words, "record": path}
-    evidence.record(f"migrate-{quote(found.database, safe='')}", facts)
     return path
+
+
+def leave_evidence(found: Record, path: str) -> None:
+    """For the readiness report: the last run that came as far as to be rehearsed."""
+    if "rehearsal" not in [stage.name for stage in found.stages]:
+        return
+    # A migration that failed and left everything as it was has shown that the way back works.
+    safe = found.verdict != record.BROKEN
+    linted = bool(found.lint.get("passed")) and safe
+    words = f"{found.verdict}: {found.words}"
+    facts = {"verdict": found.verdict, "set": found.set, "way_back": found.way_back, "record": path}
+    record_check("pg_migrate", found.database, safe, words, facts, {"E-3": safe, "E-4": linted})
 
 
 def new_id(database: str, now: datetime.datetime) -> str:
@@ -316,29 +104,31 @@ def new_id(database: str, now: datetime.datetime) -> str:
     return f"{now:%Y%m%dT%H%M%SZ}-{quote(database, safe='')}"
 
 
-@contextlib.contextmanager
-def _looking(login: Login, database: str) -> Generator[object, None, None]:
-    connection = _postgres.connect(login, database)
-    try:
-        connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
-        with connection.cursor() as cursor:
-            contents.prepare(cursor)
-            yield cursor
-    finally:
-        connection.close()
+def applied(params: Mapping[str, Any]) -> dict[str, Any]:
+    """What is applied of a folder, and what is not, for the lint on another host.
+
+    :raises DbopsError: the files are not those that were applied, or cannot be read.
+    """
+    source = read_source(params["path"], params["layout"])
+    now = datetime.datetime.now(datetime.timezone.utc)
+    with looking(_login(params), params["database"]) as cursor:
+        found = history.read(cursor, source.layout, params["history_table"])
+    checksums = {same_id(source.layout, row.id): row.checksum for row in found.rows}
+    return {
+        "layout": source.layout,
+        "table": ".".join(found.table) if found.table else "",
+        "applied": [
+            {
+                "id": key,
+                "applied_at": when.isoformat(timespec="seconds"),
+                "checksum": checksums.get(same_id(source.layout, key), ""),
+            }
+            for key, when in applied_at(source, found, now).items()
+        ],
+        "pending": [migration.path for migration in history.pending(source, found)],
+        "unfinished": list(found.unfinished),
+    }
 
 
-def _existing(path: str) -> str:
-    while not os.path.isdir(path):
-        path = os.path.dirname(path)
-    return path
-
-
-def _url(login: Login, database: str) -> str:
-    host = quote(login.unix_socket or "/var/run/postgresql", safe="")
-    where = f"postgresql://{quote(login.user, safe='')}@localhost/{quote(database, safe='')}"
-    return f"{where}?host={host}&port={login.port}"
-
-
-def _password(url: str) -> str:
-    return url.partition("://")[2].rpartition("@")[0].partition(":")[2]
+def _login(params: Mapping[str, Any]) -> Login:
+    return Login(unix_socket=params.get("login_unix_socket") or "/var/run/postgresql", port=params["login_port"])

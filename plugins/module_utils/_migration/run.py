@@ -8,6 +8,7 @@ back, or goes on when the run is started again. Whatever happens, there is a rec
 from __future__ import annotations
 
 import contextlib
+import datetime
 import os
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -15,7 +16,13 @@ from contextlib import AbstractContextManager, ExitStack
 from dataclasses import asdict, dataclass, field, replace
 from typing import Protocol
 
-from ansible_collections.dbops.postgres.plugins.module_utils._migration import history, record, run_guard, run_look
+from ansible_collections.dbops.postgres.plugins.module_utils._migration import (
+    history,
+    record,
+    run_gate,
+    run_guard,
+    run_look,
+)
 from ansible_collections.dbops.postgres.plugins.module_utils._migration.apply import Apply
 from ansible_collections.dbops.postgres.plugins.module_utils._migration.record import Record, Stage
 from ansible_collections.dbops.postgres.plugins.module_utils._migration.rehearse import (
@@ -68,6 +75,12 @@ class Ports(Protocol):
     def schema(self, login: Login) -> Mapping[str, str]:
         """A fingerprint of each object of the database."""
 
+    def drift(self, path: str) -> str:
+        """What of the live schema is not as the snapshot in a file says; empty: nothing."""
+
+    def queries(self) -> Sequence[str] | None:
+        """What applications ask, by pg_stat_statements; None: nobody knows."""
+
     def rows(self, login: Login) -> Mapping[str, str]:
         """A fingerprint of each table's rows."""
 
@@ -91,7 +104,6 @@ class Run:
     """One run.
 
     :param check: only until the rehearsal; nothing is left of it.
-    :param gate: judges what only the live database can tell of the pending migrations; what speaks against each.
     """
 
     spec: MigrateSpec
@@ -103,7 +115,6 @@ class Run:
     check: bool = False
     drain: str = DRAIN
     tell: Callable[[str], None] = lambda _line: None
-    gate: Callable[[Sequence[Migration], history.History], list[str]] = lambda _pending, _history: []
     role: str = ""
     live: history.History = field(init=False)
     pending: tuple[Migration, ...] = ()
@@ -233,26 +244,26 @@ class Run:
 
     def _lint(self, note: Note) -> None:
         verdict = self.spec.lint
-        self.record.lint = verdict or {}
         if verdict is None:
             note.detail = "no verdict was given"
-        elif not verdict.get("passed"):
-            raise DbopsError(
-                f"The lint refuses: {verdict.get('summary') or 'no summary'}", "Mend the files, or have them approved."
-            )
-        else:
-            note.detail = str(verdict.get("summary") or "passed")
-        if self.left is None and (problems := self.gate(self.pending, self.live)):
-            raise DbopsError("; ".join(problems), "Wait, or have it approved in the file.")
+            return
+        problems = run_gate.refusals(verdict)
+        if not problems and self.left is None:
+            now = datetime.datetime.now(datetime.timezone.utc)
+            days = self.spec.contract_after_days
+            problems = run_gate.not_due(verdict, self.source, self.live, self.ports.queries, now, days)
+        self.record.lint = {"passed": not problems, "problems": problems, "report": verdict.get("report") or []}
+        if problems:
+            raise DbopsError("; ".join(problems), "Mend the files, or have them approved.")
+        note.detail = "; ".join(verdict.get("report") or ()) or "passed"
 
     def _drift(self, note: Note) -> None:
         if self.left is not None:
             note.detail = "not looked at: the interrupted run was in the middle"
-        elif self.spec.expected_schema is None:
+        elif not self.spec.expected_schema:
             note.detail = "no snapshot was given; the live schema has to equal that of the set"
         else:
-            found = differences(dict(self.spec.expected_schema), self.ports.schema(self.login))
-            if found:
+            if found := self.ports.drift(self.spec.expected_schema):
                 raise DbopsError(f"The live schema is not what is expected: {found}", "Look at who changed it.")
             note.detail = "as expected"
 

@@ -41,8 +41,8 @@ class MigrateSpec:
     :param command: of the layout ``command``; it gets the connection URL as ``DATABASE_URL`` in its environment.
     :param history_table: the tool's own table; empty: where the tool puts it.
     :param environment: that the server must say it is; empty: any.
-    :param lint: the verdict of the lint: ``passed`` and ``summary``; None: there is none.
-    :param expected_schema: a snapshot that the live schema must equal before; None: none was given.
+    :param lint: what ``migration_lint_check`` returned; None: it was not asked.
+    :param expected_schema: file with a snapshot that the live schema must equal before; empty: none was given.
     :param without_backup: :data:`OTHER_WAY_BACK`, or empty.
     :param lock_timeout: seconds to wait for a lock in one attempt: others queue behind us meanwhile.
     :param statement_timeout: seconds for one statement; ``concurrently_timeout``: for one outside a transaction block.
@@ -51,6 +51,7 @@ class MigrateSpec:
     :param plan_factor: how much more a declared query may cost afterwards.
     :param way_back: what may be tried after a failure besides the rollback, in order.
     :param interrupted: what is done about a run that was interrupted after it had begun to change the database.
+    :param contract_after_days: how long an expand must have been live before the step that ends it.
     """
 
     database: str
@@ -60,7 +61,7 @@ class MigrateSpec:
     history_table: str = ""
     environment: str = ""
     lint: Mapping[str, Any] | None = None
-    expected_schema: Mapping[str, Any] | None = None
+    expected_schema: str = ""
     label: str = ""
     without_backup: str = ""
     long_transaction_seconds: float = 60
@@ -77,6 +78,7 @@ class MigrateSpec:
     query_timeout: float = 30
     way_back: tuple[str, ...] = ("down", "restore")
     interrupted: str = CONTINUE
+    contract_after_days: int = 7
 
 
 def spec_from(params: Mapping[str, Any]) -> MigrateSpec:

@@ -85,13 +85,13 @@ class MigrateHost:
         return folder
 
     def migrate(
-        self, database: str, files: Mapping[str, str], environment: Mapping[str, object] | None = None, **params: object
+        self, database: str, files: Mapping[str, str], faults: Mapping[str, object] | None = None, **params: object
     ) -> Ended:
         """A run."""
-        return self.ended(self.start(database, files, environment, **params))
+        return self.ended(self.start(database, files, faults, **params))
 
     def start(
-        self, database: str, files: Mapping[str, str], environment: Mapping[str, object] | None = None, **params: object
+        self, database: str, files: Mapping[str, str], faults: Mapping[str, object] | None = None, **params: object
     ) -> subprocess.Popen[str]:
         """A run that goes on."""
         given = {
@@ -103,7 +103,7 @@ class MigrateHost:
             "drill_config": f"{FILES}/drill.json",
             **params,
         }
-        variables = [f"{name}={value}" for name, value in (environment or {}).items()]
+        variables = [f"{name}={value}" for name, value in (faults or {}).items()]
         command = ["env", f"DBOPS_CODE={CODE}", *variables, "python3", f"{CODE}/on_host.py", "migrate"]
         return subprocess.Popen(
             self.host.ssh_command(*command, json.dumps(given)),

@@ -162,9 +162,10 @@ def pending(source: Source, history: History) -> tuple[Migration, ...]:
     known = {same_id(layout, m.id): number for number, m in enumerate(source.migrations)}
     applied = {same_id(layout, row.id): row for row in history.rows if row.done}
     upto = -1
-    for key, row in applied.items():
+    for row in history.rows:
+        key = same_id(layout, row.id)
         if row.below and key in known:
-            upto = max(upto, known[key])
+            upto = max(upto, known[key] if row.done else known[key] - 1)
     problems = []
     for key, row in applied.items():
         if key not in known:

@@ -255,7 +255,7 @@ class Run:
         self.record.lint = {"passed": not problems, "problems": problems, "report": verdict.get("report") or []}
         if problems:
             raise DbopsError("; ".join(problems), "Mend the files, or have them approved.")
-        note.detail = "; ".join(verdict.get("report") or ()) or "passed"
+        note.detail = str((verdict.get("report") or ["passed"])[-1])
 
     def _drift(self, note: Note) -> None:
         if self.left is not None:

@@ -177,5 +177,5 @@ def test_playbook(migrate_host: MigrateHost, shop: str, run_playbook: RunPlayboo
     due = run_playbook(play, *given)
     assert due.returncode == 0, due.stdout + due.stderr
     assert migrate_host.host.run("sh", "-c", "ls -d /tmp/dbops-migrate-* 2>/dev/null || true") == ""
-    said = migrate_host.host.run("journalctl", "-t", "ansible-pg_migrate", "-n", "200", "-o", "cat")
+    said = migrate_host.host.run("journalctl", "-t", "ansible-dbops.postgres.pg_migrate", "-n", "200", "-o", "cat")
     assert "verify: passed" in said

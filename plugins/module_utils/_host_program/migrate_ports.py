@@ -127,7 +127,10 @@ class HostPorts:
         # A target on this host is read faster.
         self.target = min(whole, key=lambda place: place.off_host)
         self.set_id = done.manifest.id
-        return self.set_id
+        if any(item.dump.encrypted for item in done.manifest.databases) and not _readable():
+            # By design a host cannot read its own backups. What is needed for the time of the run is dumped once more.
+            self.aside(label)
+        return done.manifest.id
 
     def aside(self, label: str) -> str:
         """A set of this database alone, on this host, for the time of the run."""
@@ -198,7 +201,7 @@ class HostPorts:
             raise DbopsError("; ".join(lacking), "Install them on this host.")
         drill_load.clear_default_database(made)
         drill_load.restore(made, dump, self.drill.jobs)
-        os.unlink(dump)
+        restore_fetch.remove(dump)
         compared = drill_set.compared(made.login, dumped.name, dumped, self.drill.jobs)
         if problems := [*compared.contents, *compared.schema]:
             raise BackupError(problems, "The set is not what was dumped: take another.")
@@ -208,7 +211,7 @@ class HostPorts:
             raise AssertionError(self.set_id)
         path = os.path.join(made.files, name)
         commands = restore_fetch.filters(item.encrypted, item.compressed, key)
-        came = restore_fetch.fetch(self.target.read(self.set_id, item.name), commands, path)
+        came = restore_fetch.fetch(self.target.read(self.set_id, item.name), commands, path, archive=item.archive)
         drill_cluster.give(path)
         if (came.size, came.sha256) != (item.size, item.sha256) or came.problem:
             raise BackupError([f"object {item.name} is damaged {came.problem}"], "Take another set.")
@@ -309,6 +312,11 @@ def _fields(kind: str, fields: Mapping[str, Any]) -> dict[str, Any]:
     """What a copy has in common with its original: not the order of columns, nor the version of an extension."""
     left_out = {"columns", "version"} if kind == "extension" else {"columns"}
     return {key: value for key, value in fields.items() if key not in left_out}
+
+
+def _readable() -> bool:
+    with config.identity("") as key:
+        return bool(key) and os.access(key, os.R_OK)
 
 
 def _existing(path: str) -> str:

@@ -157,6 +157,7 @@ class Apply:
             history.begin(cursor, self._table(cursor), migration)
 
     def _note(self, cursor: Any, migration: Migration, begun: float) -> None:
+        history.keep(cursor, self.source.layout)
         table = self._table(cursor)
         history.record(cursor, self.source.layout, table, migration, time.monotonic() - begun)
 

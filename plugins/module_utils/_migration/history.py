@@ -92,11 +92,13 @@ class History:
     """What a database says was applied.
 
     :param table: where it says so: schema and name; None: there is no such table yet.
+    :param schema: whether our own schema is there.
     """
 
     layout: str
     table: tuple[str, str] | None
     rows: tuple[Row, ...] = ()
+    schema: bool = False
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -130,8 +132,10 @@ def read(cursor: Any, layout: str, table: str = "") -> History:
     if len(found) > 1:
         places = ", ".join(".".join(item) for item in found)
         raise DbopsError(f"There are several tables of applied migrations: {places}", "Name one: history_table.")
+    cursor.execute("SELECT pg_catalog.to_regnamespace(%s) IS NOT NULL", (_OUR_SCHEMA,))
+    there = bool(cursor.fetchone()[0])
     if not found:
-        return History(layout, None)
+        return History(layout, None, schema=there)
     where = found[0]
     query = _READ.get(where[1]) or _READ[_kind(layout, where[1])]
     cursor.execute(sql.SQL(query).format(sql.Identifier(*where)))
@@ -139,7 +143,7 @@ def read(cursor: Any, layout: str, table: str = "") -> History:
         Row(row[0], row[1], row[2], row[3], layout == GOLANG_MIGRATE or "BASELINE" in row[4:])
         for row in cursor.fetchall()
     ]
-    return History(layout, (where[0], where[1]), tuple(_latest(rows) if layout == FLYWAY else rows))
+    return History(layout, (where[0], where[1]), tuple(_latest(rows) if layout == FLYWAY else rows), there)
 
 
 def _kind(layout: str, table: str) -> str:
@@ -187,6 +191,16 @@ def pending(source: Source, history: History) -> tuple[Migration, ...]:
         if again or (row_of is None and (migration.repeatable or number > upto)):
             found.append(migration)
     return tuple(found)
+
+
+def keep(cursor: Any, layout: str) -> None:
+    """For the rest of the transaction be who may write the table.
+
+    A tool writes its own table under the role of its migrations. Our table belongs to the superuser: the role of the
+    migrations may neither make a schema nor change what is on record.
+    """
+    if layout == PLAIN:
+        cursor.execute("SET LOCAL ROLE NONE")
 
 
 def create(cursor: Any, layout: str, table: str = "") -> tuple[str, str]:

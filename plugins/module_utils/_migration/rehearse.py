@@ -163,6 +163,7 @@ class Copy:
 
     def _note(self, cursor: Any, migration: Migration, begun: float) -> None:
         layout = self.source.layout
+        history.keep(cursor, layout)
         table = history.read(cursor, layout, self.spec.history_table).table
         table = table or history.create(cursor, layout, self.spec.history_table)
         history.record(cursor, layout, table, migration, time.monotonic() - begun)

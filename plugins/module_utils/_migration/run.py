@@ -49,7 +49,12 @@ _EXCLUSIVE = ("AccessExclusiveLock", "ExclusiveLock", "ShareRowExclusiveLock", "
 
 
 class Ports(Protocol):
-    """What a run needs of the backups, of the schema's snapshot and of the operating system."""
+    """What a run needs of the backups, of the schema's snapshot and of the operating system.
+
+    :param set_id: the set from which copies are made and to which a way back leads.
+    """
+
+    set_id: str
 
     def room(self, size: int) -> str:
         """Whether there is room for a copy and for a way back; in words."""
@@ -278,6 +283,8 @@ class Run:
         else:
             set_id = self.record.set = self.ports.backup(self.spec.label)
             note.detail = f"set {set_id}, complete and proven at its target"
+            if self.ports.set_id != set_id:
+                note.detail += "; it cannot be read on this host, so a second dump is kept here until the run has ended"
 
     def _clear(self) -> None:
         if self.store.load() is None:
@@ -389,7 +396,7 @@ class Run:
         state = self.left or State(
             self.record.id,
             spec.database,
-            set=self.record.set,
+            set=self.ports.set_id,
             started=time.time(),
             texts={migration.id: text_of(migration) for migration in self.pending},
         )

@@ -12,17 +12,13 @@ from ansible_collections.dbops.postgres.plugins.module_utils._migration import h
 from ansible_collections.dbops.postgres.plugins.module_utils._migration.run_session import migrating, timeouts
 from ansible_collections.dbops.postgres.plugins.module_utils._migration.run_spec import MigrateSpec
 from ansible_collections.dbops.postgres.plugins.module_utils._migration.run_split import Segment, segments
-from ansible_collections.dbops.postgres.plugins.module_utils._migration.source import PRISMA, Migration, Source
+from ansible_collections.dbops.postgres.plugins.module_utils._migration.source import PLAIN, PRISMA, Migration, Source
 from ansible_collections.dbops.postgres.plugins.module_utils._postgres import Login
 
 with contextlib.suppress(ImportError):  # _postgres.connect says that it is missing
     from psycopg2 import sql
 
 LOCK_SECONDS = 30
-_EMPTY_SCHEMA = """
-SELECT NOT EXISTS (SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-                    WHERE n.nspname = 'dbops')
-"""
 
 
 def segments_of(layout: str, migration: Migration, *, down: bool = False) -> tuple[Segment, ...]:
@@ -60,6 +56,7 @@ def take_back(
 
 def forget(cursor: Any, spec: MigrateSpec, source: Source, migration: Migration, before: history.History) -> None:
     """Take a migration's row out of the history."""
+    history.keep(cursor, source.layout)
     table = history.read(cursor, source.layout, spec.history_table).table
     if not table:
         return
@@ -70,6 +67,5 @@ def forget(cursor: Any, spec: MigrateSpec, source: Source, migration: Migration,
     cursor.execute(sql.SQL("SELECT count(*) FROM {}").format(where))
     if before.table is None and cursor.fetchone()[0] == 0:
         cursor.execute(sql.SQL("DROP TABLE {}").format(where))
-        cursor.execute(_EMPTY_SCHEMA)
-        if table[0] == "dbops" and cursor.fetchone()[0]:
-            cursor.execute("DROP SCHEMA dbops")
+        if source.layout == PLAIN and not before.schema:
+            cursor.execute(sql.SQL("DROP SCHEMA {}").format(sql.Identifier(table[0])))

@@ -135,7 +135,7 @@ def install(host: Host) -> None:
             filter=lambda item: None if "__pycache__" in item.name else item,
         )
         archive.add(Path(__file__).with_name("on_host.py"), "on_host.py")
-    packages = "command -v zstd >/dev/null || apt-get -q install --yes --no-install-recommends zstd >/dev/null"
+    packages = "{ command -v zstd && command -v age; } >/dev/null || apt-get -q install --yes --no-install-recommends age zstd >/dev/null"
     unpack = f"rm -rf {CODE}; mkdir -p {CODE}; tar -xf - -C {CODE} --no-same-owner; chmod -R a+rX {CODE}"
     command = host.ssh_command("sh", "-c", f"export DEBIAN_FRONTEND=noninteractive; {packages}; {unpack}")
     subprocess.run(command, input=packed.getvalue(), check=True, timeout=300)
@@ -168,7 +168,9 @@ def shop(migrate_host: MigrateHost, request: pytest.FixtureRequest) -> Iterator[
     """A fresh copy of the template, which the backups save."""
     name = f"mig_{zlib.crc32(request.node.name.encode()):08x}"
     made = migrate_host
+    # As the role access leaves it: the owner of the tables may not make schemas.
     made.psql("postgres", f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} OWNER {OWNER};")
+    made.psql("postgres", f"REVOKE CREATE ON DATABASE {name} FROM {OWNER};")
     made.host.run(
         "sh",
         "-c",

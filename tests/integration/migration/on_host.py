@@ -7,8 +7,9 @@
     python3 on_host.py look DATABASE
 
 A run prints its record, a look everything that is in a database. DBOPS_SQL is executed in the database as the stage
-apply begins. DBOPS_KILL=3 makes the run kill itself at the third time that it writes down where it stands, and
-DBOPS_KILL_AFTER=3 just after that; DBOPS_TERMINATE ends its session before the first commit.
+apply begins. DBOPS_KILL=3 makes the run kill itself at the third time that it writes down where it stands,
+DBOPS_KILL_AFTER=3 just after that, DBOPS_KILL_LATER=3 a second later, DBOPS_KILL_SWAP before a restored database takes
+its place; DBOPS_TERMINATE ends its session before the first commit.
 """
 
 from __future__ import annotations
@@ -18,12 +19,13 @@ import json
 import os
 import signal
 import sys
+import threading
 from typing import Any
 
 sys.path.insert(0, os.environ.get("DBOPS_CODE", "/opt/dbops"))
 
 from ansible_collections.dbops.postgres.plugins.module_utils import _postgres
-from ansible_collections.dbops.postgres.plugins.module_utils._backup import contents
+from ansible_collections.dbops.postgres.plugins.module_utils._backup import contents, restore_database
 from ansible_collections.dbops.postgres.plugins.module_utils._host_program import migrate
 from ansible_collections.dbops.postgres.plugins.module_utils._migration import apply, run_state
 from ansible_collections.dbops.postgres.plugins.module_utils._postgres import Login
@@ -42,7 +44,8 @@ def execute(database: str, text: str) -> None:
 def faults(database: str) -> None:
     saves = 0
     save, run, note = run_state.Store.save, apply.Apply.run, apply.Apply._note
-    kill, after = (int(os.environ.get(name) or 0) for name in ("DBOPS_KILL", "DBOPS_KILL_AFTER"))
+    names = ("DBOPS_KILL", "DBOPS_KILL_AFTER", "DBOPS_KILL_LATER")
+    kill, after, later = (int(os.environ.get(name) or 0) for name in names)
 
     def counted(store: run_state.Store, state: run_state.State) -> run_state.State:
         nonlocal saves
@@ -52,6 +55,8 @@ def faults(database: str) -> None:
         found = save(store, state)
         if saves == after:
             os.kill(os.getpid(), signal.SIGKILL)
+        if saves == later:
+            threading.Timer(1, os.kill, (os.getpid(), signal.SIGKILL)).start()
         return found
 
     def surprised(self: apply.Apply, *given: Any) -> None:
@@ -66,6 +71,8 @@ def faults(database: str) -> None:
 
     run_state.Store.save = counted  # type: ignore
     apply.Apply.run = surprised  # type: ignore
+    if os.environ.get("DBOPS_KILL_SWAP"):
+        restore_database.swap = lambda *_given: os.kill(os.getpid(), signal.SIGKILL)
     if os.environ.get("DBOPS_TERMINATE"):
         apply.Apply._note = ended  # type: ignore
 

@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any
 
 import pytest
 
-from tests.integration.migration.conftest import ON_COPY, MigrateHost
+from tests.integration.migration.conftest import FILES, ON_COPY, SETS, MigrateHost
 
 GOOD = {
     "001_phone.sql": "ALTER TABLE customers ADD COLUMN phone text;",
@@ -144,6 +145,50 @@ def test_killed_and_taken_back(migrate_host: MigrateHost, shop: str) -> None:
     again = migrate_host.migrate(shop, GOOD, interrupted="back")
     assert (again.record["verdict"], again.record["way_back"]) == ("as before", "restore"), again.said
     assert "applied in part" in again.record["words"]
+    as_before(migrate_host, shop, before)
+
+
+def test_killed_while_an_index_is_built(migrate_host: MigrateHost, shop: str) -> None:
+    """The server goes on building, without anybody who waits for it."""
+    files = {"001_a.up.sql": GOOD["001_phone.sql"], "002_b.up.sql": GOOD["002_index.sql"]}
+    blocker = migrate_host.server.connect(shop, autocommit=False)
+    try:
+        with blocker.cursor() as cursor:
+            cursor.execute("UPDATE public.orders SET note = 'x' WHERE id = 1")
+        done = migrate_host.migrate(shop, files, {"DBOPS_KILL_LATER": 5})
+        assert done.status == KILLED, done.said
+        building = "SELECT count(*) FROM pg_stat_progress_create_index WHERE datname = current_database()"
+        assert migrate_host.psql(shop, building) == "1"
+        assert migrate_host.psql(shop, "SELECT version, dirty FROM schema_migrations") == "2|t"
+    finally:
+        blocker.rollback()
+        blocker.close()
+    again = migrate_host.migrate(shop, files)
+    assert (again.status, again.record["verdict"]) == (0, "migrated"), again.said
+    assert migrate_host.psql(shop, "SELECT version, dirty FROM schema_migrations") == "2|f"
+    assert migrate_host.psql(shop, "SELECT count(*) FROM pg_index WHERE NOT indisvalid") == "0"
+
+
+def test_killed_on_the_way_back(migrate_host: MigrateHost, shop: str) -> None:
+    before = migrate_host.look(shop)
+    done = migrate_host.migrate(shop, without_downs(GOOD), {"DBOPS_KILL_SWAP": 1}, smoke=FAILING_SMOKE)
+    assert done.status == KILLED, done.said
+    again = migrate_host.migrate(shop, without_downs(GOOD), smoke=FAILING_SMOKE)
+    assert (again.record["verdict"], again.record["way_back"]) == ("as before", "restore"), again.said
+    as_before(migrate_host, shop, before)
+
+
+def test_a_host_that_cannot_read_its_own_backups(migrate_host: MigrateHost, shop: str) -> None:
+    host = migrate_host.host
+    recipient = host.run("sh", "-c", "age-keygen 2>/dev/null | age-keygen -y").strip()
+    backup = {"databases": [shop], "recipients": [recipient]}
+    text = json.dumps({"targets": [{"directory": SETS}], "backup": backup})
+    host.run("sh", "-c", f"cat >{FILES}/backup.json", text=text)
+    before = migrate_host.look(shop)
+    done = migrate_host.migrate(shop, without_downs(GOOD), smoke=FAILING_SMOKE)
+    assert (done.record["verdict"], done.record["way_back"]) == ("as before", "restore"), done.said
+    assert "cannot be read on this host" in done.stage("backup")["detail"]
+    assert done.record["set"] in host.run("ls", SETS)
     as_before(migrate_host, shop, before)
 
 

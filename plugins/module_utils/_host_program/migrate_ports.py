@@ -129,7 +129,7 @@ class HostPorts:
         self.set_id = done.manifest.id
         if any(item.dump.encrypted for item in done.manifest.databases) and not _readable():
             # By design a host cannot read its own backups. What is needed for the time of the run is dumped once more.
-            self.aside(label)
+            self.aside(f"copy-{label[:30].rstrip('-')}")
         return done.manifest.id
 
     def aside(self, label: str) -> str:

@@ -135,7 +135,8 @@ def install(host: Host) -> None:
             filter=lambda item: None if "__pycache__" in item.name else item,
         )
         archive.add(Path(__file__).with_name("on_host.py"), "on_host.py")
-    packages = "{ command -v zstd && command -v age; } >/dev/null || apt-get -q install --yes --no-install-recommends age zstd >/dev/null"
+    there = "command -v zstd && command -v age"
+    packages = f"{{ {there}; }} >/dev/null || apt-get -q install --yes --no-install-recommends age zstd >/dev/null"
     unpack = f"rm -rf {CODE}; mkdir -p {CODE}; tar -xf - -C {CODE} --no-same-owner; chmod -R a+rX {CODE}"
     command = host.ssh_command("sh", "-c", f"export DEBIAN_FRONTEND=noninteractive; {packages}; {unpack}")
     subprocess.run(command, input=packed.getvalue(), check=True, timeout=300)

@@ -1,0 +1,227 @@
+# Copyright (c) 2026 the dbops.postgres authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The functions of the guard and its statements. Pure.
+
+The functions are the same in every database; what differs is in ``dbops.seed_guard()``. They run as their owner, since
+nobody else holds a privilege on them; ``session_user`` is still who logged in, and the setting ``role`` who it became.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ansible_collections.dbops.postgres.plugins.module_utils._plan import Ident, Joined, Literal, Sql
+
+SCHEMA = "dbops"
+TRUNCATE_TRIGGER = "dbops_refuse_truncate"
+SEED_TRIGGER = "dbops_refuse_seed_role"
+SETTINGS = "seed_guard"  # the function that holds them
+
+
+@dataclass(frozen=True)
+class Function:
+    """One function: its signature and body, and whether the callers may call it."""
+
+    signature: str
+    returns: str
+    body: str
+    language: str = "plpgsql"
+    open: bool = False
+
+    @property
+    def name(self) -> str:
+        """Without its types."""
+        return self.signature.partition("(")[0]
+
+
+ENVIRONMENT = Function(
+    "environment()",
+    "text",
+    """
+    SELECT coalesce(nullif(substring(current_setting('cluster_name') FROM '@([^@]*)$'), ''),
+                    dbops.seed_guard() ->> 'environment', '')
+""",
+    "sql",
+    open=True,
+)
+REFUSE = Function(
+    "refuse(text)",
+    "void",
+    """
+DECLARE
+    here text := dbops.environment();
+BEGIN
+    IF lower(here) NOT IN ('', 'prod', 'production', 'live') THEN
+        RETURN;
+    END IF;
+    RAISE EXCEPTION USING
+        ERRCODE = 'insufficient_privilege',
+        MESSAGE = format('%s is refused: database %s %s', $1, current_database(),
+                         CASE here WHEN '' THEN 'does not say which environment it is' ELSE 'is ' || here END),
+        HINT = CASE here WHEN ''
+            THEN 'Set cluster_name to <version>/<cluster>@<environment> and restart the server, or declare the '
+                 'environment with dbops.postgres.pg_seed_guard.'
+            ELSE 'Seed and reset scripts run against development only: look at which server this is. What has to be '
+                 'done in production is a migration.' END;
+END
+""",
+)
+ASSERT = Function(
+    "assert_not_production()",
+    "void",
+    """
+BEGIN
+    PERFORM dbops.refuse('This script');
+END
+""",
+    open=True,
+)
+REFUSE_UNLESS_ALLOWED = Function(
+    "refuse_unless_allowed(text)",
+    "void",
+    """
+BEGIN
+    IF dbops.seed_guard() -> 'allowed_roles' ? session_user::text
+       AND current_setting('dbops.allow_reset', true) = 'reset the production database ' || current_database() THEN
+        RETURN;
+    END IF;
+    PERFORM dbops.refuse($1);
+END
+""",
+)
+REFUSE_TRIGGER = Function(
+    "refuse_statement()",
+    "trigger",
+    """
+BEGIN
+    IF TG_OP = 'TRUNCATE' THEN
+        PERFORM dbops.refuse_unless_allowed(format('TRUNCATE of %I.%I', TG_TABLE_SCHEMA, TG_TABLE_NAME));
+    ELSE
+        PERFORM dbops.refuse(format('%s of %I.%I by the seed role %s', TG_OP, TG_TABLE_SCHEMA, TG_TABLE_NAME,
+                                    coalesce(nullif(current_setting('role'), 'none'), session_user)));
+    END IF;
+    RETURN NULL;
+END
+""",
+)
+GUARD_NEW = Function(
+    "guard_new_table()",
+    "event_trigger",
+    """
+DECLARE
+    guard jsonb := dbops.seed_guard();
+    seeds text := (SELECT string_agg(quote_literal(r), ', ' ORDER BY r)
+                     FROM jsonb_array_elements_text(guard -> 'seed_roles') r);
+    made record;
+BEGIN
+    FOR made IN
+        SELECT DISTINCT d.object_identity
+          FROM pg_event_trigger_ddl_commands() d
+          JOIN pg_class c ON c.oid = d.objid
+         WHERE d.classid = 'pg_class'::regclass AND NOT d.in_extension
+           AND c.relkind IN ('r', 'p') AND c.relpersistence <> 't'
+           AND guard -> 'schemas' ? d.schema_name
+           AND NOT guard -> 'exempt' ? (d.schema_name || '.' || c.relname)
+           AND NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND t.tgname = 'dbops_refuse_truncate')
+    LOOP
+        EXECUTE format('CREATE TRIGGER dbops_refuse_truncate BEFORE TRUNCATE ON %s FOR EACH STATEMENT '
+                       'EXECUTE FUNCTION dbops.refuse_statement()', made.object_identity);
+        EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER dbops_refuse_truncate', made.object_identity);
+        CONTINUE WHEN seeds IS NULL;
+        EXECUTE format('CREATE TRIGGER dbops_refuse_seed_role BEFORE INSERT OR UPDATE OR DELETE ON %s '
+                       'FOR EACH STATEMENT WHEN (SESSION_USER = ANY (ARRAY[%s]) OR current_setting(''role'') = ANY (ARRAY[%s])) '
+                       'EXECUTE FUNCTION dbops.refuse_statement(%s)', made.object_identity, seeds, seeds, seeds);
+        EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER dbops_refuse_seed_role', made.object_identity);
+    END LOOP;
+END
+""",
+)
+GUARD_DROPS = Function(
+    "refuse_drop()",
+    "event_trigger",
+    """
+DECLARE
+    guard jsonb := dbops.seed_guard();
+    seeding boolean := guard -> 'seed_roles' ?| ARRAY[session_user::text, current_setting('role')];
+    gone record;
+BEGIN
+    FOR gone IN
+        SELECT d.object_type, d.object_identity, d.object_name, d.schema_name, d.is_temporary
+          FROM pg_event_trigger_dropped_objects() d
+    LOOP
+        IF gone.object_type = 'schema' AND guard -> 'schemas' ? gone.object_name THEN
+            PERFORM dbops.refuse_unless_allowed(format('DROP of schema %I', gone.object_name));
+        ELSIF seeding AND NOT gone.is_temporary AND guard -> 'schemas' ? gone.schema_name THEN
+            PERFORM dbops.refuse(format('DROP of %s %s by the seed role %s', gone.object_type, gone.object_identity,
+                                        coalesce(nullif(current_setting('role'), 'none'), session_user)));
+        END IF;
+    END LOOP;
+END
+""",
+)
+FUNCTIONS = (ENVIRONMENT, REFUSE, ASSERT, REFUSE_UNLESS_ALLOWED, REFUSE_TRIGGER, GUARD_NEW, GUARD_DROPS)
+# Name -> the event, which commands, the function.
+EVENT_TRIGGERS: Mapping[str, tuple[str, tuple[str, ...], str]] = {
+    "dbops_guard_new_tables": ("ddl_command_end", ("CREATE TABLE", "CREATE TABLE AS", "SELECT INTO"), GUARD_NEW.name),
+    "dbops_refuse_drops": ("sql_drop", (), GUARD_DROPS.name),
+}
+_ARGUMENTS = {"refuse(text)": "(text)", "refuse_unless_allowed(text)": "(text)"}
+
+
+def named(function: str) -> Sql:
+    """A function of the guard, with the types of its arguments, by its signature or name."""
+    signature = next((f.signature for f in FUNCTIONS if f.name == function), f"{function}()")
+    return Sql("{}" + _ARGUMENTS.get(signature, "()"), (Ident(SCHEMA, function),))
+
+
+def create_settings(settings: str) -> Sql:
+    """The function that holds the settings; its body is parsed now, so nothing is quoted twice."""
+    return Sql(
+        "CREATE OR REPLACE FUNCTION {} RETURNS jsonb LANGUAGE sql IMMUTABLE RETURN {}::jsonb",
+        (named(SETTINGS), Literal(settings)),
+    )
+
+
+def create_function(function: Function) -> Sql:
+    """Create or replace it."""
+    volatility = " STABLE" if function.language == "sql" else ""
+    return Sql(
+        f"CREATE OR REPLACE FUNCTION {{}} RETURNS {function.returns} LANGUAGE {function.language}{volatility}"
+        " SECURITY DEFINER SET search_path = '' AS {}",
+        (named(function.name), Literal(function.body)),
+    )
+
+
+def create_event_trigger(name: str) -> tuple[Sql, Sql]:
+    """Create it, and let it fire in every session_replication_role."""
+    event, tags, function = EVENT_TRIGGERS[name]
+    when = Sql(" WHEN TAG IN ({})", (Joined(tuple(map(Literal, tags))),)) if tags else Sql("")
+    create = Sql(
+        f"CREATE EVENT TRIGGER {{}} ON {event}{{}} EXECUTE FUNCTION {{}}", (Ident(name), when, named(function))
+    )
+    return create, Sql("ALTER EVENT TRIGGER {} ENABLE ALWAYS", (Ident(name),))
+
+
+def create_truncate_trigger(table: Ident) -> Sql:
+    """Before a TRUNCATE."""
+    return Sql(
+        "CREATE TRIGGER {} BEFORE TRUNCATE ON {} FOR EACH STATEMENT EXECUTE FUNCTION {}",
+        (Ident(TRUNCATE_TRIGGER), table, named(REFUSE_TRIGGER.name)),
+    )
+
+
+def create_seed_trigger(table: Ident, seed_roles: tuple[str, ...]) -> Sql:
+    """Before a change by a seed role. The condition costs other roles no call of the function.
+
+    It asks for the setting and not for current_user, which is the table's owner while a foreign key cascades. The
+    roles are arguments as well, so that the catalog says them back as they were written.
+    """
+    roles = Joined(tuple(map(Literal, seed_roles)))
+    return Sql(
+        "CREATE TRIGGER {} BEFORE INSERT OR UPDATE OR DELETE ON {} FOR EACH STATEMENT"
+        " WHEN (SESSION_USER = ANY (ARRAY[{}]) OR pg_catalog.current_setting('role') = ANY (ARRAY[{}]))"
+        " EXECUTE FUNCTION {}({})",
+        (Ident(SEED_TRIGGER), table, roles, roles, Ident(SCHEMA, REFUSE_TRIGGER.name), roles),
+    )

@@ -131,7 +131,8 @@ BEGIN
         EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER dbops_refuse_truncate', made.object_identity);
         CONTINUE WHEN seeds IS NULL;
         EXECUTE format('CREATE TRIGGER dbops_refuse_seed_role BEFORE INSERT OR UPDATE OR DELETE ON %s '
-                       'FOR EACH STATEMENT WHEN (SESSION_USER = ANY (ARRAY[%s]) OR current_setting(''role'') = ANY (ARRAY[%s])) '
+                       'FOR EACH STATEMENT '
+                       'WHEN (SESSION_USER = ANY (ARRAY[%s]) OR current_setting(''role'') = ANY (ARRAY[%s])) '
                        'EXECUTE FUNCTION dbops.refuse_statement(%s)', made.object_identity, seeds, seeds, seeds);
         EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER dbops_refuse_seed_role', made.object_identity);
     END LOOP;

@@ -9,7 +9,6 @@ The servers of the tests do not say which environment they are, so these databas
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import psycopg2
@@ -57,7 +56,7 @@ def rows(database: Database, text: str) -> list[Any]:
 
 
 @pytest.fixture
-def app(pg_database: Database) -> Iterator[Database]:
+def app(pg_database: Database) -> Database:
     """Tables of a schema that the seed role owns."""
     prefix = pg_database.prefix
     execute(

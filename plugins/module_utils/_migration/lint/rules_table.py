@@ -1,0 +1,413 @@
+# Copyright (c) 2026 the dbops.postgres authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Rules about a table that is in use: what locks or rewrites it, fails on rows, breaks running code. Pure."""
+
+# ruff: noqa: S608 - text for people, with quoted names; nothing here is executed
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from ansible_collections.dbops.postgres.plugins.module_utils._findings import Severity
+from ansible_collections.dbops.postgres.plugins.module_utils._migration.lint import safe, type_change
+from ansible_collections.dbops.postgres.plugins.module_utils._migration.lint.nodes import (
+    Name,
+    enum,
+    name_of,
+    object_name,
+    quoted,
+    sql_of,
+    strings,
+    type_of,
+)
+from ansible_collections.dbops.postgres.plugins.module_utils._migration.lint.rule import (
+    CONTRACT,
+    EXPAND,
+    FORBIDDEN,
+    REGISTRY,
+    Context,
+    Gone,
+    Hit,
+    Rule,
+)
+
+_C, _H, _M = Severity.CRITICAL, Severity.HIGH, Severity.MEDIUM
+
+REGISTRY.add(
+    Rule("type-change-lossy", FORBIDDEN, _C, "Values that the new type cannot hold are cut, or the statement fails."),
+    Rule("type-change-rewrite", FORBIDDEN, _H, "The whole table is written anew while every query of it waits."),
+    Rule(
+        *("type-change-unknown", FORBIDDEN, _H),
+        "No file tells the column's old type: the table may be written anew under lock, and values may not fit.",
+    ),
+    Rule("table-rewrite", FORBIDDEN, _H, "The whole table is written anew while every query of it waits."),
+    Rule("vacuum-full", FORBIDDEN, _H, "The whole table is written anew while every query of it waits."),
+    Rule("cluster", FORBIDDEN, _H, "The whole table is written anew while every query of it waits."),
+    Rule("add-column-not-null", EXPAND, _H, "It fails as soon as the table has a row; code that omits it fails too."),
+    Rule("add-column-rewrite", EXPAND, _H, "Each row gets its own value, so the table is written anew under lock."),
+    Rule("add-column-unique", EXPAND, _H, "Its index is built while every query of the table waits."),
+    Rule("set-not-null", EXPAND, _H, "The whole table is read while every query of it waits."),
+    Rule("foreign-key-not-valid", EXPAND, _H, "Both tables refuse writes while every row is looked up."),
+    Rule("check-not-valid", EXPAND, _H, "The whole table is read while every query of it waits."),
+    Rule("unique-using-index", EXPAND, _H, "The index is built while every query of the table waits."),
+    Rule("exclusion-constraint", FORBIDDEN, _H, "Its index is built while every query waits; there is no other form."),
+    Rule(
+        *("validate-in-same-transaction", EXPAND, _H),
+        "The lock of ADD CONSTRAINT is still held while VALIDATE reads the whole table.",
+    ),
+    Rule("index-concurrently", EXPAND, _H, "The table refuses writes until the index is built."),
+    Rule("reindex-concurrently", EXPAND, _H, "The table refuses writes, and reads by this index, until it is built."),
+    Rule("refresh-concurrently", EXPAND, _H, "Every query of the view waits until it is filled again."),
+    Rule("detach-concurrently", EXPAND, _H, "Every query of the partitioned table waits."),
+    Rule(
+        *("attach-partition", EXPAND, _M),
+        "All rows of the new partition are read under lock, unless a valid check already proves its bounds.",
+    ),
+    Rule("lock-table", FORBIDDEN, _H, "Every query of the table waits until the end of the transaction."),
+    Rule("rename-column", CONTRACT, _H, "Running code that uses the old name fails at once."),
+    Rule("rename-table", CONTRACT, _H, "Running code that uses the old name fails at once."),
+    Rule("rename-other", CONTRACT, _H, "Running code that uses the old name fails at once."),
+    Rule("set-schema", CONTRACT, _H, "Running code that looks for it in the old schema fails at once."),
+)
+
+# Volatile defaults write each row. Everything else of PostgreSQL's own that defaults are made of is computed once.
+_ONCE = frozenset(
+    [
+        "now",
+        "current_timestamp",
+        "transaction_timestamp",
+        "statement_timestamp",
+        "current_date",
+        "current_time",
+        "current_setting",
+        "current_user",
+        "session_user",
+        "current_database",
+        "timezone",
+        "to_jsonb",
+        "jsonb_build_object",
+        "json_build_object",
+        "jsonb_build_array",
+        "array_fill",
+        "lower",
+        "upper",
+        "coalesce",
+        "md5",
+        "make_interval",
+        "make_date",
+        "make_timestamp",
+        "date_trunc",
+        "to_char",
+        "to_date",
+        "to_timestamp",
+        "text",
+        "concat",
+        "concat_ws",
+        "current_schema",
+        "pg_backend_pid",
+        "extract",
+        "abs",
+        "round",
+    ]
+)
+_VOLATILE = frozenset(
+    [
+        "random",
+        "gen_random_uuid",
+        "uuid_generate_v1",
+        "uuid_generate_v1mc",
+        "uuid_generate_v4",
+        "uuidv4",
+        "uuidv7",
+        "nextval",
+        "clock_timestamp",
+        "timeofday",
+        "gen_random_bytes",
+    ]
+)
+_SERIALS = frozenset(("serial", "bigserial", "smallserial", "serial2", "serial4", "serial8"))
+
+
+@REGISTRY.on_alter("AT_AlterColumnType")
+def alter_type(ctx: Context, table: Name, command: Any) -> Iterator[Hit]:
+    old, new = ctx.catalog.column(table, command.name), type_of(command.def_.typeName)
+    label = f"{table}.{command.name}"
+    replacement = object_name(command.name, "new")
+    using = command.def_.raw_default
+    value = sql_of(using) if using is not None else f"{quoted(command.name)}::{new.sql}"
+    text = safe.replace_column(ctx.layout, ctx.migration, table, command.name, replacement, new.sql, value)
+    if old is None:
+        yield Hit("type-change-unknown", label, text)
+        return
+    kind = type_change.change(old, new)
+    if kind == type_change.CATALOG and using is not None and _computes(using):
+        kind = type_change.REWRITE
+    if kind != type_change.CATALOG:
+        rule = "type-change-lossy" if kind == type_change.LOSSY else "type-change-rewrite"
+        why = REGISTRY.rules[rule].why
+        yield Hit(rule, label, text, f"{old.sql} to {new.sql}: {why[0].lower()}{why[1:]}")
+
+
+def _computes(using: Any) -> bool:
+    """A USING that is more than the column or its cast is computed for each row."""
+    kind = type(using).__name__
+    return _computes(using.arg) if kind == "TypeCast" else kind != "ColumnRef"
+
+
+@REGISTRY.on_alter("AT_SetAccessMethod", "AT_SetTableSpace", "AT_SetLogged", "AT_SetUnLogged", "AT_SetExpression")
+def rewrite(ctx: Context, table: Name, command: Any) -> Iterator[Hit]:
+    yield Hit("table-rewrite", str(table), "-- Make the new table beside the old one and move the rows in batches.")
+
+
+@REGISTRY.on("VacuumStmt")
+def vacuum(ctx: Context, node: Any) -> Iterator[Hit]:
+    options = {option.defname: getattr(option.arg, "sval", "true") for option in node.options or ()}
+    if str(options.get("full", "off")).lower() in ("true", "on", "1", ""):
+        tables = [name_of(item.relation) for item in node.rels or ()] or [Name("", "every table")]
+        for table in tables:
+            target = f" {table.sql}" if node.rels else ""
+            yield Hit("vacuum-full", str(table), safe.alone(ctx.layout, f"VACUUM (ANALYZE){target}"))
+
+
+@REGISTRY.on("ClusterStmt")
+def cluster(ctx: Context, node: Any) -> Iterator[Hit]:
+    table = name_of(node.relation) if node.relation else Name("", "every clustered table")
+    yield Hit("cluster", str(table), "-- Out of a migration: a tool that copies in the background, such as pg_repack.")
+
+
+@REGISTRY.on_alter("AT_AddColumn")
+def add_column(ctx: Context, table: Name, command: Any) -> Iterator[Hit]:
+    column = command.def_
+    label = f"{table}.{column.colname}"
+    kinds = {enum(constraint.contype): constraint for constraint in column.constraints or ()}
+    default = kinds.get("CONSTR_DEFAULT")
+    name, kind = quoted(column.colname), type_of(column.typeName)
+    serial = kind.name in _SERIALS
+    generated = kinds.get("CONSTR_GENERATED")
+    stored = generated is not None and generated.generated_kind != "v"
+    if serial or stored or "CONSTR_IDENTITY" in kinds or (default is not None and _volatile(default.raw_expr)):
+        yield Hit("add-column-rewrite", label, _without_default(ctx, table, column, default))
+    elif "CONSTR_NOTNULL" in kinds and (default is None or _is_null(default.raw_expr)) and generated is None:
+        plain = f"ALTER TABLE {table.sql} ADD COLUMN {name} {kind.sql};"
+        first, rest = plain, safe.set_not_null(table, column.colname)
+        text = safe.steps(f"{first} -- then fill it, in batches", *_numbered(rest))
+        yield Hit("add-column-not-null", label, text)
+    for constraint in ("CONSTR_UNIQUE", "CONSTR_PRIMARY"):
+        if constraint in kinds:
+            given = kinds[constraint].conname
+            index = given or object_name(table.name, column.colname, "key")
+            text = safe.unique(ctx.layout, table, index, [column.colname], constraint == "CONSTR_PRIMARY")
+            first = f"ALTER TABLE {table.sql} ADD COLUMN {name} {kind.sql};"
+            yield Hit("add-column-unique", label, safe.steps(first, *_numbered(text)))
+    # Without a default the new column is NULL everywhere, and PostgreSQL does not look the rows up.
+    if "CONSTR_FOREIGN" in kinds and default is not None and not _is_null(default.raw_expr):
+        yield Hit("foreign-key-not-valid", label, _foreign_key_later(table, column.colname, kinds["CONSTR_FOREIGN"]))
+    if "CONSTR_CHECK" in kinds:
+        check = kinds["CONSTR_CHECK"]
+        given = check.conname or object_name(table.name, column.colname, "check")
+        text = safe.not_valid(table, given, f"CHECK ({sql_of(check.raw_expr)})")
+        first = f"ALTER TABLE {table.sql} ADD COLUMN {name} {kind.sql};"
+        yield Hit("check-not-valid", label, safe.steps(first, *_numbered(text)))
+
+
+def _numbered(text: str) -> list[str]:
+    """The migrations of a text of several, to be numbered anew."""
+    parts = text.split("-- migration ")[1:]
+    return [part.split("\n", 1)[1].rstrip("\n") for part in parts]
+
+
+def _without_default(ctx: Context, table: Name, column: Any, default: Any) -> str:
+    name = quoted(column.colname)
+    kind = type_of(column.typeName)
+    spelled = {"serial": "integer", "bigserial": "bigint", "smallserial": "smallint"}.get(kind.name, kind.sql)
+    alter = f"ALTER TABLE {table.sql}"
+    if default is None:
+        fill = safe.backfill(ctx.layout, table, f"{name} = <value>", f"{name} IS NULL").replace("<value>", "DEFAULT")
+        return safe.steps(f"{alter} ADD COLUMN {name} {spelled};", fill)
+    value = sql_of(default.raw_expr)
+    return safe.steps(
+        f"{alter} ADD COLUMN {name} {spelled};\n{alter} ALTER COLUMN {name} SET DEFAULT {value};",
+        safe.backfill(ctx.layout, table, f"{name} = {value}", f"{name} IS NULL"),
+    )
+
+
+def _foreign_key_later(table: Name, column: str, node: Any) -> str:
+    target = name_of(node.pktable)
+    columns = f" ({', '.join(map(quoted, strings(node.pk_attrs)))})" if node.pk_attrs else ""
+    definition = f"FOREIGN KEY ({quoted(column)}) REFERENCES {target.sql}{columns}"
+    return safe.not_valid(table, node.conname or object_name(table.name, column, "fkey"), definition)
+
+
+def _is_null(expression: Any) -> bool:
+    if type(expression).__name__ == "TypeCast":
+        return _is_null(expression.arg)
+    return bool(getattr(expression, "isnull", False))
+
+
+def _volatile(expression: Any) -> bool:
+    """Whether it can differ from row to row; a function that is not known may."""
+    kind = type(expression).__name__
+    if kind == "FuncCall":
+        name = expression.funcname[-1].sval
+        if name in _VOLATILE or name not in _ONCE:
+            return True
+        return any(_volatile(argument) for argument in expression.args or ())
+    if kind == "TypeCast":
+        return _volatile(expression.arg)
+    if kind == "A_Expr":
+        return any(_volatile(side) for side in (expression.lexpr, expression.rexpr) if side is not None)
+    if kind in ("A_ArrayExpr", "CoalesceExpr"):
+        return any(_volatile(item) for item in (getattr(expression, "elements", None) or expression.args or ()))
+    return kind not in ("A_Const", "SQLValueFunction")
+
+
+@REGISTRY.on_alter("AT_SetNotNull")
+def set_not_null(ctx: Context, table: Name, command: Any) -> Iterator[Hit]:
+    known = ctx.catalog.tables.get(table)
+    already = known is not None and command.name in known.not_null
+    if not already and not ctx.catalog.is_proven_not_null(table, command.name):
+        yield Hit("set-not-null", f"{table}.{command.name}", safe.set_not_null(table, command.name))
+
+
+@REGISTRY.on_alter("AT_AddConstraint")
+def add_constraint(ctx: Context, table: Name, command: Any) -> Iterator[Hit]:
+    node = command.def_
+    kind = enum(node.contype)
+    columns = strings(node.keys) or strings(node.fk_attrs)
+    suffix = {"CONSTR_FOREIGN": "fkey", "CONSTR_CHECK": "check", "CONSTR_PRIMARY": "pkey"}.get(kind, "key")
+    name = node.conname or object_name(table.name, *([] if kind == "CONSTR_PRIMARY" else columns), suffix)
+    label = f"{table}.{name}"
+    if kind in ("CONSTR_FOREIGN", "CONSTR_CHECK", "CONSTR_NOTNULL") and not node.skip_validation:
+        rule = {"CONSTR_FOREIGN": "foreign-key-not-valid", "CONSTR_CHECK": "check-not-valid"}.get(kind, "set-not-null")
+        if kind == "CONSTR_NOTNULL":
+            yield Hit(rule, label, safe.set_not_null(table, columns[0]))
+        elif not (kind == "CONSTR_CHECK" and not node.is_enforced):
+            node.conname, given = None, node.conname
+            yield Hit(rule, label, safe.not_valid(table, name, sql_of(node)))
+            node.conname = given
+    elif kind in ("CONSTR_UNIQUE", "CONSTR_PRIMARY") and not node.indexname:
+        text = safe.unique(ctx.layout, table, name, columns, kind == "CONSTR_PRIMARY")
+        yield Hit("unique-using-index", label, text)
+    elif kind == "CONSTR_EXCLUSION":
+        text = "-- In a maintenance window; or a new table with the constraint, and the rows moved in batches."
+        yield Hit("exclusion-constraint", label, text)
+
+
+@REGISTRY.on_alter("AT_ValidateConstraint")
+def validate(ctx: Context, table: Name, command: Any) -> Iterator[Hit]:
+    known = ctx.catalog.tables.get(table)
+    constraint = known.constraints.get(command.name) if known else None
+    if ctx.in_transaction and constraint is not None and constraint.migration == ctx.migration:
+        text = f"-- in a migration of its own\nALTER TABLE {table.sql} VALIDATE CONSTRAINT {quoted(command.name)};"
+        yield Hit("validate-in-same-transaction", f"{table}.{command.name}", text)
+
+
+@REGISTRY.on("IndexStmt")
+def index(ctx: Context, node: Any) -> Iterator[Hit]:
+    table = name_of(node.relation)
+    if node.concurrent or ctx.catalog.is_new(table):
+        return
+    known = ctx.catalog.tables.get(table)
+    if known is not None and known.partitioned and node.relation.inh:
+        name = node.idxname or object_name(table.name, "idx")
+        text = (
+            f"-- The partitioned table itself takes no CONCURRENTLY. First an empty one, then each partition:\n"
+            f"{sql_of(node).replace(' ON ', ' ON ONLY ', 1)};\n"
+            f"-- for each partition: CREATE INDEX CONCURRENTLY, then ALTER INDEX {quoted(name)} ATTACH PARTITION"
+        )
+    elif not node.relation.inh:
+        return  # ON ONLY a partitioned table: it is empty until the partitions' indexes are attached
+    else:
+        text = safe.concurrently(ctx.layout, ctx.statement.text)
+    yield Hit("index-concurrently", f"{table}.{node.idxname or 'index'}", text)
+
+
+@REGISTRY.on("ReindexStmt")
+def reindex(ctx: Context, node: Any) -> Iterator[Hit]:
+    if not any(option.defname == "concurrently" for option in node.params or ()):
+        target = name_of(node.relation) if node.relation else Name("", node.name or "the database")
+        words = {"REINDEX_OBJECT_INDEX": "INDEX", "REINDEX_OBJECT_TABLE": "TABLE", "REINDEX_OBJECT_SCHEMA": "SCHEMA"}
+        kind = words.get(enum(node.kind), "DATABASE")
+        text = safe.alone(ctx.layout, f"REINDEX {kind} CONCURRENTLY {target.sql}")
+        yield Hit("reindex-concurrently", str(target), text)
+
+
+@REGISTRY.on("RefreshMatViewStmt")
+def refresh(ctx: Context, node: Any) -> Iterator[Hit]:
+    view = name_of(node.relation)
+    if not node.concurrent and not node.skipData and not ctx.catalog.is_new(view):
+        text = f"REFRESH MATERIALIZED VIEW CONCURRENTLY {view.sql}; -- it needs a unique index"
+        yield Hit("refresh-concurrently", str(view), text)
+
+
+@REGISTRY.on_alter("AT_DetachPartition")
+def detach(ctx: Context, table: Name, command: Any) -> Iterator[Hit]:
+    if not command.def_.concurrent:
+        partition = name_of(command.def_.name)
+        text = f"ALTER TABLE {table.sql} DETACH PARTITION {partition.sql} CONCURRENTLY"
+        yield Hit("detach-concurrently", str(partition), safe.alone(ctx.layout, text))
+
+
+@REGISTRY.on_alter("AT_AttachPartition")
+def attach(ctx: Context, table: Name, command: Any) -> Iterator[Hit]:
+    partition = name_of(command.def_.name)
+    known = ctx.catalog.tables.get(partition)
+    checked = known is not None and any(c.kind == "CONSTR_CHECK" and c.valid for c in known.constraints.values())
+    if not checked and not ctx.catalog.is_new(partition):
+        name = quoted(object_name(partition.name, "bounds"))
+        alter = f"ALTER TABLE {partition.sql}"
+        text = (
+            f"-- First, each in a migration of its own: {alter} ADD CONSTRAINT {name} CHECK (<its bounds>) NOT VALID; "
+            f"{alter} VALIDATE CONSTRAINT {name};"
+        )
+        yield Hit("attach-partition", str(partition), text)
+
+
+@REGISTRY.on("LockStmt")
+def lock(ctx: Context, node: Any) -> Iterator[Hit]:
+    for relation in node.relations:
+        table = name_of(relation)
+        if node.mode >= 5 and not ctx.catalog.is_new(table):  # SHARE and stronger keep writers out
+            yield Hit("lock-table", str(table), "-- Leave it out: each statement takes the lock that it needs.")
+
+
+@REGISTRY.on("RenameStmt")
+def rename(ctx: Context, node: Any) -> Iterator[Hit]:
+    kind = enum(node.renameType)
+    if kind == "OBJECT_COLUMN" and enum(node.relationType) in ("OBJECT_TABLE", "OBJECT_VIEW", "OBJECT_MATVIEW"):
+        table = name_of(node.relation)
+        if not ctx.catalog.is_new(table):
+            known = ctx.catalog.column(table, node.subname)
+            type_sql = known.sql if known else "text /* the type of " + node.subname + " */"
+            old = quoted(node.subname)
+            text = safe.replace_column(ctx.layout, ctx.migration, table, node.subname, node.newname, type_sql, old)
+            gone = Gone(table.name, node.subname)
+            yield Hit("rename-column", f"{table}.{node.subname}", text, gone=gone)
+    elif kind in ("OBJECT_TABLE", "OBJECT_VIEW", "OBJECT_MATVIEW"):
+        table = name_of(node.relation)
+        if not ctx.catalog.is_new(table):
+            text = safe.rename_table(ctx.migration, table, node.newname, ctx.version)
+            yield Hit("rename-table", str(table), text, gone=Gone(table.name))
+    elif kind in ("OBJECT_SCHEMA", "OBJECT_TYPE", "OBJECT_DOMAIN", "OBJECT_FUNCTION", "OBJECT_PROCEDURE"):
+        old = node.subname or str(_dotted(node.object))
+        text = "-- Make it anew with the new name, move the code, then drop the old one."
+        yield Hit("rename-other", old, text, gone=Gone(old.rpartition(".")[2]))
+
+
+def _dotted(item: Any) -> Name:
+    if hasattr(item, "sval"):
+        return Name("", item.sval)
+    return name_of(getattr(item, "objname", item))
+
+
+@REGISTRY.on("AlterObjectSchemaStmt")
+def set_schema(ctx: Context, node: Any) -> Iterator[Hit]:
+    name = name_of(node.relation) if node.relation else _dotted(node.object)
+    if not ctx.catalog.is_new(name):
+        text = safe.steps(
+            f"CREATE VIEW {quoted(node.newschema)}.{quoted(name.name)} AS SELECT * FROM {name.sql};",
+            safe.later(ctx.migration, f"{ctx.statement.text};"),
+        )
+        yield Hit("set-schema", str(name), text, gone=Gone(name.name))

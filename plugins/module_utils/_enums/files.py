@@ -21,8 +21,12 @@ def files(
 ) -> list[tuple[str, str, str]]:
     """(phase, name, text) of each file."""
     found = []
+    before = ""
     for number, script in enumerate(scripts, start=version):
         up = _text(script.what, script.phase, script.up, script.in_transaction, layout, render)
+        if script.phase == "contract":
+            up = f"-- dbops: contracts {before}\n{up}"
+        before = _id(layout, number, script)
         down = _text(
             (f"Takes back {script.name}.",), script.phase, script.down, script.down_in_transaction, layout, render
         )
@@ -44,6 +48,13 @@ def _named(layout: str, number: int, script: Script, up: str, down: str) -> list
     if not script.down_in_transaction:
         found.append((f"U{number}__{script.name}.sql.conf", "executeInTransaction=false\n"))
     return found
+
+
+def _id(layout: str, number: int, script: Script) -> str:
+    """What the tool's own table calls it."""
+    if layout in ("golang-migrate", "flyway"):
+        return str(number)
+    return f"{number}_{script.name}" if layout == "prisma" else f"{number:04}_{script.name}"
 
 
 def _text(

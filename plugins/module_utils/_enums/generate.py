@@ -40,8 +40,9 @@ BEGIN
 END
 $dbops$"""
 
-_PROCEDURE = """CREATE PROCEDURE {backfill}(batch_pages bigint) LANGUAGE plpgsql AS $dbops$
+_BACKFILL = """DO $dbops$
 DECLARE
+    batch_pages CONSTANT bigint := {pages};
     pages bigint := pg_relation_size({literal}::regclass) / current_setting('block_size')::bigint;
     page bigint := 0;
     low tid;
@@ -117,7 +118,7 @@ def scripts(column: Column, names: Names, batch_pages: int, drop_type: bool) -> 
             f"{stem}_backfill",
             "expand",
             (f"{column.label}: rows from before the trigger get their {names.key}, {batch_pages} pages at a time.",),
-            (make.sql("CALL {backfill}({pages})", pages=Literal(batch_pages)),),
+            (make.sql(_BACKFILL, pages=Literal(batch_pages)),),
             (Sql("SELECT 1 -- the keys go with the column"),),
             in_transaction=False,
         ),
@@ -173,7 +174,6 @@ class _Maker:
             "type": Ident(column.type_schema, column.type_name),
             "trigger": Ident(names.trigger),
             "function": Ident(column.schema, names.function),
-            "backfill": Ident(column.schema, names.backfill),
             "foreign_key": Ident(names.foreign_key),
             "check": Ident(names.check),
         }
@@ -226,14 +226,12 @@ class _Maker:
                 "CREATE TRIGGER {trigger} BEFORE INSERT OR UPDATE ON {table} FOR EACH ROW EXECUTE FUNCTION {function}()"
             ),
             self.sql(f"ALTER TABLE {{table}} ADD CONSTRAINT {{check}} CHECK ({filled}){'' if valid else ' NOT VALID'}"),
-            self.sql(_PROCEDURE),
         )
 
     def undo_step(self) -> tuple[Sql, ...]:
         return (
             self.sql("DROP TRIGGER {trigger} ON {table}"),
             self.sql("DROP FUNCTION {function}()"),
-            self.sql("DROP PROCEDURE {backfill}(bigint)"),
             self.sql("ALTER TABLE {table} DROP CONSTRAINT {check}"),
         )
 

@@ -157,7 +157,7 @@ def observe(
         "relations": [chosen.lookup, *(chosen.index(index, column) for index in indexes)],
         "key": chosen.key,
         "constraints": [chosen.foreign_key, chosen.check],
-        "functions": [chosen.function, chosen.backfill],
+        "functions": [chosen.function],
     }
     cursor.execute(_TAKEN, {**ids, **new})
     taken = tuple(name for (name,) in cursor.fetchall())

@@ -87,7 +87,6 @@ class Names:
     key: str
     trigger: str
     function: str
-    backfill: str
     foreign_key: str
     check: str
 
@@ -106,7 +105,6 @@ def names(table: str, column: str, type_name: str, lookup: str = "", key: str = 
         # BEFORE triggers fire in the order of their names; this one must see what the others have made of the row.
         trigger=fitted(f"zz_{column}_in_step"),
         function=fitted(f"{table}_{column}_in_step"),
-        backfill=fitted(f"{table}_{column}_backfill"),
         foreign_key=fitted(f"{table}_{key}_fkey"),
         check=fitted(f"{table}_{key}_filled"),
     )

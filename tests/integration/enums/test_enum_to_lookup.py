@@ -34,7 +34,7 @@ CREATE TABLE public."Orders" (
 INSERT INTO public."Orders" (status, previous)
     SELECT (enum_range(NULL::public.order_status))[1 + i % 4],
            CASE i % 3 WHEN 0 THEN NULL ELSE (enum_range(NULL::public.order_status))[1 + i % 2] END
-      FROM generate_series(1, %d) i;
+      FROM generate_series(1, ROWS) i;
 CREATE INDEX orders_status ON public."Orders" (status, id DESC) INCLUDE (note) WHERE note <> 'gone{}';
 CREATE UNIQUE INDEX orders_id_status ON public."Orders" (id, status) NULLS NOT DISTINCT;
 """
@@ -42,7 +42,7 @@ FEW = 3_000
 
 
 def shop(connection: Any, rows: int) -> None:
-    query(connection, SHOP % rows)
+    query(connection, SHOP.replace("ROWS", str(rows)))
 
 
 CATALOG = """

@@ -5,13 +5,13 @@
 
     DBOPS_DEV_PG17=host:port:superuser:password python -m tests.bench.seed_guard
 
-The statements run inside the server, so nothing of the network is in the ratio: a client sees less of it. Fails when a
-guarded statement takes more than 1.25 times as long, the first run more than 30 s, or the second more than 2 s.
+Each statement is a round trip and a transaction of its own, as in an application, but without waiting for the disk; the
+two tables take turns, and the quickest round of each counts. Fails when a guarded statement takes more than 1.25 times
+as long, the first run more than 30 s, or the second more than 2 s.
 """
 
 from __future__ import annotations
 
-import statistics
 import sys
 import time
 from collections.abc import Callable
@@ -23,11 +23,8 @@ from ansible_collections.dbops.postgres.plugins.module_utils._seeding.spec impor
 from tests.integration.access.running import sql
 from tests.integration.servers import VERSIONS, create_database, drop_database, given, throwaway
 
-TABLES, STATEMENTS, ROUNDS = 1000, 20_000, 7
+TABLES, STATEMENTS, ROUNDS = 1000, 30, 600
 RATIO_LIMIT, FIRST_LIMIT, SECOND_LIMIT = 1.25, 30.0, 2.0
-WORK = """DO $$ BEGIN FOR i IN 1..{count} LOOP
-    UPDATE {schema}.t1 SET v = i WHERE id = 1 + i % 1000;
-END LOOP; END $$"""
 
 
 def main() -> int:
@@ -51,18 +48,17 @@ def main() -> int:
         seconds: dict[str, list[float]] = {"guarded": [], "plain": []}
         for _round in range(ROUNDS):
             for schema, times in seconds.items():
-                sql(connection, f"VACUUM {schema}.t1")
-                work = WORK.format(count=STATEMENTS, schema=schema)
-                times.append(_timed(partial(sql, connection, work)))
+                text = f"UPDATE {schema}.t1 SET v = v + 1 WHERE id = 7"
+                times.append(_timed(partial(sql, connection, *[text] * STATEMENTS)))
     finally:
         connection.close()
         drop_database(database)
     best = {schema: min(times) / STATEMENTS * 1e6 for schema, times in seconds.items()}
-    ratio = statistics.median(a / b for a, b in zip(seconds["guarded"], seconds["plain"], strict=True))
+    ratio = best["guarded"] / best["plain"]
     good = ratio <= RATIO_LIMIT and runs[0] <= FIRST_LIMIT and runs[1] <= SECOND_LIMIT
     print(
-        f"seed_guard: UPDATE of one row {best['guarded']:.1f} us guarded, {best['plain']:.1f} us not, ratio {ratio:.2f} "
-        f"(limit {RATIO_LIMIT}); {TABLES} tables: first run {runs[0]:.1f} s (limit {FIRST_LIMIT:.0f}), "
+        f"seed_guard: UPDATE of a row at best {best['guarded']:.0f} us guarded, {best['plain']:.0f} us not, ratio "
+        f"{ratio:.2f} (limit {RATIO_LIMIT}); {TABLES} tables: first run {runs[0]:.1f} s (limit {FIRST_LIMIT:.0f}), "
         f"second {runs[1]:.2f} s (limit {SECOND_LIMIT:.0f}); {'good' if good else 'MISSED'}"
     )
     return 0 if good else 1

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from psycopg2 import extensions
 
 _FUNCTIONS = """
-    SELECT p.proname, p.prosrc, p.prosecdef AND p.proconfig = ARRAY['search_path=""'],
+    SELECT p.proname, p.prosrc, p.prosecdef,
+           coalesce(p.proconfig = ARRAY['search_path=""'], false),
            ARRAY(SELECT DISTINCT coalesce(r.rolname::text, 'PUBLIC')
                    FROM pg_catalog.aclexplode(coalesce(p.proacl, pg_catalog.acldefault('f', p.proowner))) a
                    LEFT JOIN pg_catalog.pg_roles r ON r.oid = a.grantee
@@ -54,10 +55,11 @@ _TABLES = """
 
 @dataclass(frozen=True)
 class Held:
-    """A function: its body, whether it is made as it must be, and who besides its owner may call it."""
+    """A function: its body, whether it runs as its owner, with a search_path of its own, and who else may call it."""
 
     body: str
-    sound: bool
+    definer: bool
+    pinned: bool
     grantees: frozenset[str]
 
 
@@ -92,7 +94,10 @@ def observe(cursor: extensions.cursor, schemas: tuple[str, ...], roles: tuple[st
     cursor.execute(_SCHEMA, (SCHEMA,))
     found = cursor.fetchone()
     cursor.execute(_FUNCTIONS, (SCHEMA,))
-    functions = {name: Held(body or "", bool(sound), frozenset(who)) for name, body, sound, who in cursor.fetchall()}
+    functions = {
+        name: Held(body or "", definer, pinned, frozenset(who))
+        for name, body, definer, pinned, who in cursor.fetchall()
+    }
     settings = None
     if SETTINGS in functions:
         cursor.execute("SELECT dbops.seed_guard()::text")

@@ -72,7 +72,9 @@ def _functions(found: _Found, spec: GuardSpec, seen: Guard) -> None:
     for function in (None, *st.FUNCTIONS):
         name = function.name if function else st.SETTINGS
         held = seen.functions.get(name)
-        if function and (held is None or held.body != function.body or not held.sound):
+        if function and (
+            held is None or (held.body, held.definer, held.pinned) != (function.body, True, function.pinned)
+        ):
             found.add(CORE, st.create_function(function))
             found.change(f"function {st.SCHEMA}.{name}", "another text" if held else None, "present")
         allowed = callers if function and function.open else set()

@@ -22,13 +22,17 @@ SETTINGS = "seed_guard"  # the function that holds them
 
 @dataclass(frozen=True)
 class Function:
-    """One function: its signature and body, and whether the callers may call it."""
+    """One function: its signature and body, and whether the callers may call it.
+
+    :param pinned: False: it sets no search_path, for speed, so everything in it is qualified.
+    """
 
     signature: str
     returns: str
     body: str
     language: str = "plpgsql"
     open: bool = False
+    pinned: bool = True
 
     @property
     def name(self) -> str:
@@ -91,20 +95,33 @@ BEGIN
 END
 """,
 )
-REFUSE_TRIGGER = Function(
-    "refuse_statement()",
+REFUSE_TRUNCATE = Function(
+    "refuse_truncate()",
     "trigger",
     """
 BEGIN
-    IF TG_OP = 'TRUNCATE' THEN
-        PERFORM dbops.refuse_unless_allowed(format('TRUNCATE of %I.%I', TG_TABLE_SCHEMA, TG_TABLE_NAME));
-    ELSE
-        PERFORM dbops.refuse(format('%s of %I.%I by the seed role %s', TG_OP, TG_TABLE_SCHEMA, TG_TABLE_NAME,
-                                    coalesce(nullif(current_setting('role'), 'none'), session_user)));
+    PERFORM dbops.refuse_unless_allowed(format('TRUNCATE of %I.%I', TG_TABLE_SCHEMA, TG_TABLE_NAME));
+    RETURN NULL;
+END
+""",
+)
+# It asks for the setting and not for current_user, which is the table's owner while a foreign key cascades. Each writing
+# statement calls it: as a condition of the trigger, or with a search_path of its own, the same costs more.
+REFUSE_SEED_ROLE = Function(
+    "refuse_seed_role()",
+    "trigger",
+    """
+BEGIN
+    IF session_user OPERATOR(pg_catalog.=) ANY (TG_ARGV::pg_catalog.name[])
+       OR pg_catalog.current_setting('role') OPERATOR(pg_catalog.=) ANY (TG_ARGV) THEN
+        PERFORM dbops.refuse(pg_catalog.format(
+            '%s of %I.%I by the seed role %s', TG_OP, TG_TABLE_SCHEMA, TG_TABLE_NAME,
+            coalesce(nullif(pg_catalog.current_setting('role'), 'none'), session_user)));
     END IF;
     RETURN NULL;
 END
 """,
+    pinned=False,
 )
 GUARD_NEW = Function(
     "guard_new_table()",
@@ -127,13 +144,11 @@ BEGIN
            AND NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND t.tgname = 'dbops_refuse_truncate')
     LOOP
         EXECUTE format('CREATE TRIGGER dbops_refuse_truncate BEFORE TRUNCATE ON %s FOR EACH STATEMENT '
-                       'EXECUTE FUNCTION dbops.refuse_statement()', made.object_identity);
+                       'EXECUTE FUNCTION dbops.refuse_truncate()', made.object_identity);
         EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER dbops_refuse_truncate', made.object_identity);
         CONTINUE WHEN seeds IS NULL;
         EXECUTE format('CREATE TRIGGER dbops_refuse_seed_role BEFORE INSERT OR UPDATE OR DELETE ON %s '
-                       'FOR EACH STATEMENT '
-                       'WHEN (SESSION_USER = ANY (ARRAY[%s]) OR current_setting(''role'') = ANY (ARRAY[%s])) '
-                       'EXECUTE FUNCTION dbops.refuse_statement(%s)', made.object_identity, seeds, seeds, seeds);
+                       'FOR EACH STATEMENT EXECUTE FUNCTION dbops.refuse_seed_role(%s)', made.object_identity, seeds);
         EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER dbops_refuse_seed_role', made.object_identity);
     END LOOP;
 END
@@ -162,7 +177,16 @@ BEGIN
 END
 """,
 )
-FUNCTIONS = (ENVIRONMENT, REFUSE, ASSERT, REFUSE_UNLESS_ALLOWED, REFUSE_TRIGGER, GUARD_NEW, GUARD_DROPS)
+FUNCTIONS = (
+    ENVIRONMENT,
+    REFUSE,
+    ASSERT,
+    REFUSE_UNLESS_ALLOWED,
+    REFUSE_TRUNCATE,
+    REFUSE_SEED_ROLE,
+    GUARD_NEW,
+    GUARD_DROPS,
+)
 # Name -> the event, which commands, the function.
 EVENT_TRIGGERS: Mapping[str, tuple[str, tuple[str, ...], str]] = {
     "dbops_guard_new_tables": ("ddl_command_end", ("CREATE TABLE", "CREATE TABLE AS", "SELECT INTO"), GUARD_NEW.name),
@@ -188,9 +212,10 @@ def create_settings(settings: str) -> Sql:
 def create_function(function: Function) -> Sql:
     """Create or replace it."""
     volatility = " STABLE" if function.language == "sql" else ""
+    pinned = " SET search_path = ''" if function.pinned else ""
     return Sql(
         f"CREATE OR REPLACE FUNCTION {{}} RETURNS {function.returns} LANGUAGE {function.language}{volatility}"
-        " SECURITY DEFINER SET search_path = '' AS {}",
+        f" SECURITY DEFINER{pinned} AS {{}}",
         (named(function.name), Literal(function.body)),
     )
 
@@ -209,20 +234,13 @@ def create_truncate_trigger(table: Ident) -> Sql:
     """Before a TRUNCATE."""
     return Sql(
         "CREATE TRIGGER {} BEFORE TRUNCATE ON {} FOR EACH STATEMENT EXECUTE FUNCTION {}",
-        (Ident(TRUNCATE_TRIGGER), table, named(REFUSE_TRIGGER.name)),
+        (Ident(TRUNCATE_TRIGGER), table, named(REFUSE_TRUNCATE.name)),
     )
 
 
 def create_seed_trigger(table: Ident, seed_roles: tuple[str, ...]) -> Sql:
-    """Before a change by a seed role. The condition costs other roles no call of the function.
-
-    It asks for the setting and not for current_user, which is the table's owner while a foreign key cascades. The
-    roles are arguments as well, so that the catalog says them back as they were written.
-    """
-    roles = Joined(tuple(map(Literal, seed_roles)))
+    """Before a change by a seed role; the roles are its arguments."""
     return Sql(
-        "CREATE TRIGGER {} BEFORE INSERT OR UPDATE OR DELETE ON {} FOR EACH STATEMENT"
-        " WHEN (SESSION_USER = ANY (ARRAY[{}]) OR pg_catalog.current_setting('role') = ANY (ARRAY[{}]))"
-        " EXECUTE FUNCTION {}({})",
-        (Ident(SEED_TRIGGER), table, roles, roles, Ident(SCHEMA, REFUSE_TRIGGER.name), roles),
+        "CREATE TRIGGER {} BEFORE INSERT OR UPDATE OR DELETE ON {} FOR EACH STATEMENT EXECUTE FUNCTION {}({})",
+        (Ident(SEED_TRIGGER), table, Ident(SCHEMA, REFUSE_SEED_ROLE.name), Joined(tuple(map(Literal, seed_roles)))),
     )

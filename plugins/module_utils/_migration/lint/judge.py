@@ -238,7 +238,7 @@ def _joined(
         result.append(
             LintFinding(
                 *(rule.id, rule.klass, rule.severity, rule.control, file, note.line, statement.end_line),
-                *(statement.text, "", rule.why, f"-- {note.help}" if note.help else ""),
+                *(statement.text, "", rule.why, note.safe),
                 seen_by=("squawk",),
             )
         )

@@ -78,8 +78,8 @@ def drop_policy(ctx: Context, node: Any) -> Iterator[Hit]:
 @REGISTRY.on("GrantStmt")
 def grant(ctx: Context, node: Any) -> Iterator[Hit]:
     if node.is_grant and any(enum(role.roletype) == "ROLESPEC_PUBLIC" for role in node.grantees or ()):
-        words = sql_of(node)
         name = "a default privilege" if enum(node.targtype) == "ACL_TARGET_DEFAULTS" else _granted(node)
+        words = sql_of(ctx.statement.node)
         yield Hit("grant-to-public", name, f"{words.replace(' TO PUBLIC', ' TO <the role that needs it>')};")
 
 

@@ -134,7 +134,7 @@ def drop(ctx: Context, node: Any) -> Iterator[Hit]:
             yield Hit("drop-cascade", str(name), text, gone=Gone(name.name))
         elif rule and name not in ctx.made_here:
             gone = Gone(name.name) if REGISTRY.rules[rule].klass == CONTRACT else None
-            yield Hit(rule, str(name), safe.later(ctx.migration, f"{sql_of(node)};"), gone=gone)
+            yield Hit(rule, str(name), safe.later(safe.UNNEEDED_SINCE, f"{sql_of(node)};"), gone=gone)
 
 
 def _dropped(item: Any) -> Name:
@@ -178,7 +178,7 @@ def drop_constraint(ctx: Context, table: Name, command: Any) -> Iterator[Hit]:
     spare = constraint is not None and constraint.proves and known is not None and constraint.proves in known.not_null
     put_back = any(hit == command.name for hit in _added_constraints(ctx))
     if not spare and not put_back:
-        text = safe.later(ctx.migration, f"ALTER TABLE {table.sql} DROP CONSTRAINT {quoted(command.name)};")
+        text = safe.later(safe.UNNEEDED_SINCE, f"ALTER TABLE {table.sql} DROP CONSTRAINT {quoted(command.name)};")
         yield Hit("drop-constraint", label, text)
 
 

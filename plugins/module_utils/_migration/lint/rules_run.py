@@ -130,4 +130,4 @@ def dynamic(ctx: Context, node: Any) -> Iterator[Hit]:
 
 @REGISTRY.on("AlterSystemStmt")
 def alter_system(ctx: Context, node: Any) -> Iterator[Hit]:
-    yield Hit("alter-system", node.setvar.name or "all", "-- Declare it in server_settings of the role server.")
+    yield Hit("alter-system", node.setstmt.name or "all", "-- Declare it in server_settings of the role server.")

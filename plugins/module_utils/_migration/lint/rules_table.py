@@ -52,6 +52,7 @@ REGISTRY.add(
     Rule("foreign-key-not-valid", EXPAND, _H, "Both tables refuse writes while every row is looked up."),
     Rule("check-not-valid", EXPAND, _H, "The whole table is read while every query of it waits."),
     Rule("unique-using-index", EXPAND, _H, "The index is built while every query of the table waits."),
+    Rule("domain-constraint-not-valid", EXPAND, _H, "Every table with a column of the domain is read under lock."),
     Rule("exclusion-constraint", FORBIDDEN, _H, "Its index is built while every query waits; there is no other form."),
     Rule(
         *("validate-in-same-transaction", EXPAND, _H),
@@ -293,6 +294,21 @@ def add_constraint(ctx: Context, table: Name, command: Any) -> Iterator[Hit]:
     elif kind == "CONSTR_EXCLUSION":
         text = "-- In a maintenance window; or a new table with the constraint, and the rows moved in batches."
         yield Hit("exclusion-constraint", label, text)
+
+
+@REGISTRY.on("AlterDomainStmt")
+def domain(ctx: Context, node: Any) -> Iterator[Hit]:
+    if enum(node.subtype) not in ("AD_AddConstraint", "C") or node.def_ is None or node.def_.skip_validation:
+        return
+    name = name_of(node.typeName)
+    label = node.def_.conname or object_name(name.name, "check")
+    alter = f"ALTER DOMAIN {name.sql}"
+    check = f"CHECK ({sql_of(node.def_.raw_expr)})" if node.def_.raw_expr is not None else "NOT NULL"
+    text = safe.steps(
+        f"{alter} ADD CONSTRAINT {quoted(label)} {check} NOT VALID;",
+        f"{alter} VALIDATE CONSTRAINT {quoted(label)};",
+    )
+    yield Hit("domain-constraint-not-valid", f"{name}.{label}", text)
 
 
 @REGISTRY.on_alter("AT_ValidateConstraint")

@@ -35,8 +35,14 @@ def steps(*migrations: str) -> str:
     return "\n".join(f"-- migration {number}\n{sql}" for number, sql in enumerate(migrations, 1))
 
 
+UNNEEDED_SINCE = "<the migration since which nothing needs it>"
+
+
 def later(migration: str, sql: str) -> str:
-    """A contract step: not before the code that needs it is gone."""
+    """A contract step: not before the code that needs it is gone.
+
+    :param migration: what has made it unneeded; :data:`UNNEEDED_SINCE` where only a person knows that.
+    """
     return f"-- later, when no running code needs it any more\n-- dbops: contracts {migration}\n{sql}"
 
 

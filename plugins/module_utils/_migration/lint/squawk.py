@@ -27,7 +27,16 @@ DECIDED: Mapping[str, tuple[str, ...]] = {
     "constraint-missing-not-valid": ("check-not-valid", "foreign-key-not-valid", "validate-in-same-transaction"),
     "transaction-nesting": ("transaction-control",),
     "ban-concurrent-index-creation-in-transaction": ("not-in-transaction",),
-    "ban-drop-constraint": ("drop-constraint",),
+    "ban-drop-constraint": ("drop-constraint", "drop-cascade"),
+    "ban-drop-table": ("drop-table", "drop-cascade"),
+    "ban-drop-schema": ("drop-schema", "drop-cascade"),
+    "ban-drop-extension": ("drop-extension", "drop-cascade"),
+    "ban-drop-sequence": ("drop-sequence", "drop-cascade"),
+    "ban-drop-type": ("drop-type", "drop-cascade"),
+    "ban-drop-domain": ("drop-type", "drop-cascade"),
+    "ban-alter-domain-with-add-constraint": ("domain-constraint-not-valid",),
+    "require-concurrent-index-creation": ("index-concurrently",),
+    "renaming-object": ("rename-other",),
     "ban-drop-view": ("drop-view",),
     "ban-drop-function": ("drop-function",),
     "ban-drop-policy": ("drop-policy",),
@@ -37,14 +46,13 @@ DECIDED: Mapping[str, tuple[str, ...]] = {
 COVERED: Mapping[str, tuple[str, ...]] = {
     "adding-serial-primary-key-field": ("add-column-unique", "add-column-rewrite", "unique-using-index"),
     "disallowed-unique-constraint": ("unique-using-index", "add-column-unique"),
-    "require-concurrent-index-creation": ("index-concurrently",),
     "require-concurrent-index-deletion": ("drop-index", "drop-cascade"),
     "require-concurrent-partition-detach": ("detach-concurrently",),
     "require-concurrent-reindex": ("reindex-concurrently",),
     "renaming-column": ("rename-column",),
     "renaming-table": ("rename-table",),
     "ban-drop-column": ("drop-column", "drop-cascade"),
-    "ban-drop-table": ("drop-table", "drop-cascade"),
+    "ban-set-schema": ("set-schema",),
     "ban-drop-database": ("drop-database",),
     "ban-truncate-cascade": ("truncate",),
     "ban-add-enum-value": ("enum-outside-allow-list",),
@@ -54,10 +62,6 @@ COVERED: Mapping[str, tuple[str, ...]] = {
 }
 # Only squawk knows these.
 OWN = {
-    "ban-alter-domain-with-add-constraint": Rule(
-        *("squawk/ban-alter-domain-with-add-constraint", EXPAND, _H),
-        "Every column of the domain, in every table, is read under lock.",
-    ),
     "ban-create-domain-with-constraint": Rule(
         *("squawk/ban-create-domain-with-constraint", EXPAND, _M),
         "A constraint of a domain cannot be changed later without reading every table that uses it.",
@@ -108,6 +112,11 @@ class Note:
     def topics(self) -> tuple[str, ...]:
         """Our rules about the same."""
         return DECIDED.get(self.rule) or COVERED.get(self.rule) or ()
+
+    @property
+    def safe(self) -> str:
+        """Squawk's advice, as a comment."""
+        return f"-- {' '.join(self.help.split()) or 'https://squawkhq.com/docs/' + self.rule}"
 
     def as_rule(self) -> Rule:
         """As a row of our table; one that we do not know yet is medium, in squawk's own words."""

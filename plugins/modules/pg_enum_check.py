@@ -94,6 +94,7 @@ from ansible_collections.dbops.postgres.plugins.module_utils._findings import (
     Control,
     Report,
     Severity,
+    Status,
     failure_message,
     passed,
     summary,
@@ -142,17 +143,9 @@ def main() -> None:
             report = Report("ENUM types", now, (host,), (control,), tuple(finding.on(host) for finding in findings))
             _evidence.replace(given["junit"], to_junit(report))
         if given["evidence"] and not module.check_mode:
-            bad = [
-                item.label
-                for item in types
-                if not any(f.subject == f"type {item.label}" and not f.remedy for f in findings)
-            ]
-            text = (
-                f"not on the list of static states: {', '.join(bad)}"
-                if bad
-                else f"{len(types)} ENUM types, all on the list"
-            )
-            facts = {"types": len(types), "not_listed": bad, "allowed": given["allowed"]}
+            bad = [finding.subject for finding in findings if finding.status is Status.FAIL]
+            text = f"not static states: {', '.join(bad)}" if bad else f"{len(types)} ENUM types, all on the list"
+            facts = {"types": len(types), "not_allowed": bad, "allowed": given["allowed"]}
             _evidence.record_check("pg_enum_check", login.database, passed(findings), text, facts)
     except OSError as error:
         module.fail_json(msg=f"Cannot write the report or the evidence: {error}. Nothing else was changed.", **result)

@@ -222,6 +222,7 @@ class _Maker:
         filled = "{key} IS NOT NULL" if self.column.not_null else "({column} IS NULL) = ({key} IS NULL)"
         return (
             self.sql(_FUNCTION),
+            self.sql("REVOKE ALL ON FUNCTION {function}() FROM PUBLIC"),
             self.sql(
                 "CREATE TRIGGER {trigger} BEFORE INSERT OR UPDATE ON {table} FOR EACH ROW EXECUTE FUNCTION {function}()"
             ),

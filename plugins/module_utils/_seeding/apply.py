@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 LOCK_KEY = 0x7365656475617264
 STATEMENT_TIMEOUT = "30s"
+LOCK_TIMEOUT = "2s"  # while it waits for a table, the table's writers wait behind it
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,11 @@ def converge(login: Login, spec: GuardSpec, *, check_mode: bool) -> Outcome:
             raise DbopsError(f"{seen.user} is no superuser", "Event triggers need one: log in as a superuser.")
         roles = tuple(sorted({*spec.seed_roles, *spec.allowed_roles, *spec.callers}))
         with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_catalog.set_config('statement_timeout', %s, false)", (STATEMENT_TIMEOUT,))
+            cursor.execute(
+                "SELECT pg_catalog.set_config('statement_timeout', %s, false),"
+                " pg_catalog.set_config('lock_timeout', %s, false)",
+                (STATEMENT_TIMEOUT, LOCK_TIMEOUT),
+            )
             if not check_mode:
                 _lock(cursor, login)
             guard = observe(cursor, spec.schemas, roles)

@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from psycopg2 import extensions
 
 _FUNCTIONS = """
-    SELECT p.proname, p.prosrc, p.prosecdef,
-           coalesce(p.proconfig = ARRAY['search_path=""'], false),
+    SELECT p.proname, p.prosrc, p.prosecdef, coalesce(p.proconfig, '{}'),
            ARRAY(SELECT DISTINCT coalesce(r.rolname::text, 'PUBLIC')
                    FROM pg_catalog.aclexplode(coalesce(p.proacl, pg_catalog.acldefault('f', p.proowner))) a
                    LEFT JOIN pg_catalog.pg_roles r ON r.oid = a.grantee
@@ -55,11 +54,11 @@ _TABLES = """
 
 @dataclass(frozen=True)
 class Held:
-    """A function: its body, whether it runs as its owner, with a search_path of its own, and who else may call it."""
+    """A function: its body, whether it runs as its owner, its settings, and who else may call it."""
 
     body: str
     definer: bool
-    pinned: bool
+    settings: tuple[str, ...]
     grantees: frozenset[str]
 
 
@@ -95,8 +94,8 @@ def observe(cursor: extensions.cursor, schemas: tuple[str, ...], roles: tuple[st
     found = cursor.fetchone()
     cursor.execute(_FUNCTIONS, (SCHEMA,))
     functions = {
-        name: Held(body or "", definer, pinned, frozenset(who))
-        for name, body, definer, pinned, who in cursor.fetchall()
+        name: Held(body or "", definer, tuple(made_with), frozenset(who))
+        for name, body, definer, made_with, who in cursor.fetchall()
     }
     settings = None
     if SETTINGS in functions:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from ansible_collections.dbops.postgres.plugins.module_utils._plan import Change, DbopsError, Ident, Plan, Sql, Step
 from ansible_collections.dbops.postgres.plugins.module_utils._seeding import statements as st
-from ansible_collections.dbops.postgres.plugins.module_utils._seeding.observe import Guard
+from ansible_collections.dbops.postgres.plugins.module_utils._seeding.observe import Guard, Held
 from ansible_collections.dbops.postgres.plugins.module_utils._seeding.spec import GuardSpec, environment_of
 
 CORE = "guard"
@@ -22,7 +22,7 @@ def plan(spec: GuardSpec, seen: Guard) -> Plan:
     :raises DbopsError: a schema or role is not there, or nobody says which environment this is.
     """
     if not spec.present:
-        return _removal(seen)
+        return _removal(spec, seen)
     if seen.missing_schemas:
         raise DbopsError(f"There is no schema {', '.join(seen.missing_schemas)}", "Create it first, or leave it out.")
     if seen.missing_roles:
@@ -39,7 +39,7 @@ def plan(spec: GuardSpec, seen: Guard) -> Plan:
         _event_trigger(found, name, seen.event_triggers.get(name))
     for (schema, table), triggers in seen.tables.items():
         guarded = schema in spec.schemas and f"{schema}.{table}" not in spec.exempt
-        _table(found, schema, table, triggers, spec.seed_roles, guarded)
+        _table(found, schema, table, triggers, spec, guarded)
     return found.plan()
 
 
@@ -72,15 +72,18 @@ def _functions(found: _Found, spec: GuardSpec, seen: Guard) -> None:
     for function in (None, *st.FUNCTIONS):
         name = function.name if function else st.SETTINGS
         held = seen.functions.get(name)
-        if function and (
-            held is None or (held.body, held.definer, held.pinned) != (function.body, True, function.pinned)
-        ):
+        if function and (held is None or not _as_made(held, function)):
             found.add(CORE, st.create_function(function))
             found.change(f"function {st.SCHEMA}.{name}", "another text" if held else None, "present")
         allowed = callers if function and function.open else set()
         # A new function is everybody's to call (manual, 5.8).
         held_by = held.grantees if held else frozenset(["PUBLIC"])
         _grants(found, Sql("FUNCTION {}", (st.named(name),)), "EXECUTE", held_by, allowed, seen)
+
+
+def _as_made(held: Held, function: st.Function) -> bool:
+    settings = ('search_path=""',) if function.definer else ()
+    return (held.body, held.definer, held.settings) == (function.body, function.definer, settings)
 
 
 def _grants(found: _Found, what: Sql, privilege: str, held: frozenset[str], wanted: Iterable[str], seen: Guard) -> None:
@@ -109,15 +112,16 @@ def _table(
     schema: str,
     name: str,
     triggers: dict[str, tuple[bool, tuple[str, ...]]],
-    seed_roles: tuple[str, ...],
+    spec: GuardSpec,
     guarded: bool,
 ) -> None:
     table, subject = Ident(schema, name), f"table {schema}.{name}"
     wanted: dict[str, tuple[tuple[str, ...], Sql]] = {}
     if guarded:
         wanted[st.TRUNCATE_TRIGGER] = ((), st.create_truncate_trigger(table))
-        if seed_roles:
-            wanted[st.SEED_TRIGGER] = (seed_roles, st.create_seed_trigger(table, seed_roles))
+        if spec.seed_roles:
+            arguments = (spec.environment, *spec.seed_roles)
+            wanted[st.SEED_TRIGGER] = (arguments, st.create_seed_trigger(table, arguments))
     for trigger in (st.TRUNCATE_TRIGGER, st.SEED_TRIGGER):
         there = triggers.get(trigger)
         want = wanted.get(trigger)
@@ -135,13 +139,13 @@ def _table(
 
 
 def _said(always: bool, arguments: tuple[str, ...]) -> str:
-    return ("always fires" if always else "disabled") + (f" for {', '.join(arguments)}" if arguments else "")
+    return ("always fires" if always else "disabled") + (f" for {', '.join(arguments[1:])}" if arguments else "")
 
 
-def _removal(seen: Guard) -> Plan:
+def _removal(spec: GuardSpec, seen: Guard) -> Plan:
     found = _Found()
     for (schema, name), triggers in seen.tables.items():
-        _table(found, schema, name, triggers, (), guarded=False)
+        _table(found, schema, name, triggers, spec, guarded=False)
     for name in seen.event_triggers:
         found.add(CORE, Sql("DROP EVENT TRIGGER {}", (Ident(name),)))
         found.change(f"event trigger {name}", "present", None)

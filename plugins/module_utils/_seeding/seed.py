@@ -26,6 +26,20 @@ _TRANSACTION = re.compile(
 )
 
 
+# As a login of the role would find it: connections of this collection have an empty one.
+_SEARCH_PATH = """
+    SELECT pg_catalog.set_config('search_path', coalesce((
+        SELECT substring(c FROM '^search_path=(.*)')
+          FROM pg_catalog.pg_db_role_setting s CROSS JOIN unnest(s.setconfig) c
+         WHERE c LIKE 'search\\_path=%%'
+           AND s.setdatabase IN (0, (SELECT d.oid FROM pg_catalog.pg_database d
+                                      WHERE d.datname = pg_catalog.current_database()))
+           AND s.setrole IN (0, (SELECT r.oid FROM pg_catalog.pg_roles r WHERE r.rolname = %s))
+         ORDER BY s.setrole = 0, s.setdatabase = 0
+         LIMIT 1), '"$user", public'), true)
+"""
+
+
 @dataclass(frozen=True)
 class Seeded:
     """What a run came to.
@@ -90,9 +104,9 @@ def seed(
             if check_mode:
                 return Seeded(environment, True)
             cursor.execute("SELECT pg_catalog.set_config('statement_timeout', %s, true)", (f"{timeout_seconds}s",))
+            cursor.execute(_SEARCH_PATH, (role or login.user,))
             if role:
                 cursor.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(role)))
-            cursor.execute("SELECT pg_catalog.set_config('search_path', '\"$user\", public', true)")
             cursor.execute("SAVEPOINT dbops_seed")
             cursor.execute(text)
             cursor.execute("RELEASE SAVEPOINT dbops_seed")  # fails when the file ended the transaction after all

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError
+from ansible_collections.dbops.postgres.plugins.module_utils._urls import PRODUCTION
 
-PRODUCTION = ("prod", "production", "live")
 SYSTEM = ("pg_catalog", "information_schema", "pg_toast", "dbops")
 
 

@@ -5,6 +5,8 @@
 
 The functions are the same in every database; what differs is in ``dbops.seed_guard()``. They run as their owner, since
 nobody else holds a privilege on them; ``session_user`` is still who logged in, and the setting ``role`` who it became.
+``refuse_seed_role()`` is the exception: every writing statement calls it, so it is as cheap as can be, and it has to
+work for who may call nothing else, as the owner of a table while a foreign key cascades.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ansible_collections.dbops.postgres.plugins.module_utils._plan import Ident, Joined, Literal, Sql
+from ansible_collections.dbops.postgres.plugins.module_utils._urls import PRODUCTION
 
 SCHEMA = "dbops"
 TRUNCATE_TRIGGER = "dbops_refuse_truncate"
@@ -24,7 +27,7 @@ SETTINGS = "seed_guard"  # the function that holds them
 class Function:
     """One function: its signature and body, and whether the callers may call it.
 
-    :param pinned: False: it sets no search_path, for speed, so everything in it is qualified.
+    :param definer: whether it runs as its owner, with a search_path of its own.
     """
 
     signature: str
@@ -32,7 +35,7 @@ class Function:
     body: str
     language: str = "plpgsql"
     open: bool = False
-    pinned: bool = True
+    definer: bool = True
 
     @property
     def name(self) -> str:
@@ -40,11 +43,22 @@ class Function:
         return self.signature.partition("(")[0]
 
 
+_PRODUCTION = ", ".join(f"'{word}'" for word in ("", *PRODUCTION))
+_RAISE = """RAISE EXCEPTION USING
+        ERRCODE = 'insufficient_privilege',
+        MESSAGE = format('%s is refused: database %s %s', what, current_database(),
+                         CASE here WHEN '' THEN 'does not say which environment it is' ELSE 'is ' || here END),
+        HINT = CASE here WHEN ''
+            THEN 'Set cluster_name to <version>/<cluster>@<environment> and restart the server, or declare the '
+                 'environment with dbops.postgres.pg_seed_guard.'
+            ELSE 'Seed and reset scripts run against development only: look at which server this is. What has to be '
+                 'done in production is a migration.' END;"""
+_SAID = "nullif(substring(current_setting('cluster_name') FROM '@([^@]*)$'), '')"
 ENVIRONMENT = Function(
     "environment()",
     "text",
-    """
-    SELECT coalesce(nullif(substring(current_setting('cluster_name') FROM '@([^@]*)$'), ''),
+    f"""
+    SELECT coalesce({_SAID},
                     dbops.seed_guard() ->> 'environment', '')
 """,
     "sql",
@@ -53,22 +67,15 @@ ENVIRONMENT = Function(
 REFUSE = Function(
     "refuse(text)",
     "void",
-    """
+    f"""
 DECLARE
+    what text := $1;
     here text := dbops.environment();
 BEGIN
-    IF lower(here) NOT IN ('', 'prod', 'production', 'live') THEN
+    IF lower(here) NOT IN ({_PRODUCTION}) THEN
         RETURN;
     END IF;
-    RAISE EXCEPTION USING
-        ERRCODE = 'insufficient_privilege',
-        MESSAGE = format('%s is refused: database %s %s', $1, current_database(),
-                         CASE here WHEN '' THEN 'does not say which environment it is' ELSE 'is ' || here END),
-        HINT = CASE here WHEN ''
-            THEN 'Set cluster_name to <version>/<cluster>@<environment> and restart the server, or declare the '
-                 'environment with dbops.postgres.pg_seed_guard.'
-            ELSE 'Seed and reset scripts run against development only: look at which server this is. What has to be '
-                 'done in production is a migration.' END;
+    {_RAISE}
 END
 """,
 )
@@ -105,23 +112,28 @@ BEGIN
 END
 """,
 )
-# It asks for the setting and not for current_user, which is the table's owner while a foreign key cascades. Each writing
-# statement calls it: as a condition of the trigger, or with a search_path of its own, the same costs more.
+# It asks for the setting and not for current_user, which is the owner of the table while a foreign key cascades. As a
+# condition of the trigger the same costs more. The first argument is the declared environment; roles follow.
 REFUSE_SEED_ROLE = Function(
     "refuse_seed_role()",
     "trigger",
-    """
+    f"""
+DECLARE
+    what text;
+    here text;
 BEGIN
-    IF session_user OPERATOR(pg_catalog.=) ANY (TG_ARGV::pg_catalog.name[])
-       OR pg_catalog.current_setting('role') OPERATOR(pg_catalog.=) ANY (TG_ARGV) THEN
-        PERFORM dbops.refuse(pg_catalog.format(
-            '%s of %I.%I by the seed role %s', TG_OP, TG_TABLE_SCHEMA, TG_TABLE_NAME,
-            coalesce(nullif(pg_catalog.current_setting('role'), 'none'), session_user)));
+    IF session_user = ANY (TG_ARGV[1:]) OR current_setting('role') = ANY (TG_ARGV[1:]) THEN
+        here := coalesce({_SAID}, TG_ARGV[0]);
+        IF lower(here) IN ({_PRODUCTION}) THEN
+            what := format('%s of %I.%I by the seed role %s', TG_OP, TG_TABLE_SCHEMA, TG_TABLE_NAME,
+                           coalesce(nullif(current_setting('role'), 'none'), session_user));
+            {_RAISE}
+        END IF;
     END IF;
     RETURN NULL;
 END
 """,
-    pinned=False,
+    definer=False,
 )
 GUARD_NEW = Function(
     "guard_new_table()",
@@ -148,7 +160,8 @@ BEGIN
         EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER dbops_refuse_truncate', made.object_identity);
         CONTINUE WHEN seeds IS NULL;
         EXECUTE format('CREATE TRIGGER dbops_refuse_seed_role BEFORE INSERT OR UPDATE OR DELETE ON %s '
-                       'FOR EACH STATEMENT EXECUTE FUNCTION dbops.refuse_seed_role(%s)', made.object_identity, seeds);
+                       'FOR EACH STATEMENT EXECUTE FUNCTION dbops.refuse_seed_role(%L, %s)',
+                       made.object_identity, guard ->> 'environment', seeds);
         EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER dbops_refuse_seed_role', made.object_identity);
     END LOOP;
 END
@@ -212,10 +225,10 @@ def create_settings(settings: str) -> Sql:
 def create_function(function: Function) -> Sql:
     """Create or replace it."""
     volatility = " STABLE" if function.language == "sql" else ""
-    pinned = " SET search_path = ''" if function.pinned else ""
+    definer = " SECURITY DEFINER SET search_path = ''" if function.definer else ""
     return Sql(
         f"CREATE OR REPLACE FUNCTION {{}} RETURNS {function.returns} LANGUAGE {function.language}{volatility}"
-        f" SECURITY DEFINER{pinned} AS {{}}",
+        f"{definer} AS {{}}",
         (named(function.name), Literal(function.body)),
     )
 
@@ -238,9 +251,9 @@ def create_truncate_trigger(table: Ident) -> Sql:
     )
 
 
-def create_seed_trigger(table: Ident, seed_roles: tuple[str, ...]) -> Sql:
-    """Before a change by a seed role; the roles are its arguments."""
+def create_seed_trigger(table: Ident, arguments: tuple[str, ...]) -> Sql:
+    """Before a change by a seed role."""
     return Sql(
         "CREATE TRIGGER {} BEFORE INSERT OR UPDATE OR DELETE ON {} FOR EACH STATEMENT EXECUTE FUNCTION {}({})",
-        (Ident(SEED_TRIGGER), table, Ident(SCHEMA, REFUSE_SEED_ROLE.name), Joined(tuple(map(Literal, seed_roles)))),
+        (Ident(SEED_TRIGGER), table, Ident(SCHEMA, REFUSE_SEED_ROLE.name), Joined(tuple(map(Literal, arguments)))),
     )

@@ -11,7 +11,9 @@ from typing import Any
 
 import psycopg2
 import pytest
+from ansible.module_utils.testing import patch_module_args
 
+from ansible_collections.dbops.postgres.plugins.module_utils import _evidence
 from ansible_collections.dbops.postgres.plugins.module_utils._enums.generate import Script, scripts
 from ansible_collections.dbops.postgres.plugins.module_utils._enums.judge import judge
 from ansible_collections.dbops.postgres.plugins.module_utils._enums.observe import enums, observe
@@ -19,6 +21,7 @@ from ansible_collections.dbops.postgres.plugins.module_utils._enums.spec import 
 from ansible_collections.dbops.postgres.plugins.module_utils._findings import Status
 from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError, Sql
 from ansible_collections.dbops.postgres.plugins.module_utils._postgres import compose
+from ansible_collections.dbops.postgres.plugins.modules import pg_enum_check
 from tests.integration.servers import Database
 
 ROWS = 50_000
@@ -316,3 +319,20 @@ def test_enums_that_are_not_on_the_list(pg_database: Database) -> None:
     assert "login_db=shop schema=public table=Orders column=status" in found["type public.order_status"].remedy
     assert {item.name: len(item.columns) for item in types} == {"lonely": 0, "order_status": 2, "weekday": 2}
     connection.close()
+
+
+def test_evidence_for_the_readiness_report(pg_database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    connection = pg_database.connect()
+    shop(connection, 1)
+    connection.close()
+    left: list[Any] = []
+    monkeypatch.setattr(_evidence, "record_check", lambda *given: left.append(given))
+    for allowed, passed in (["order_status"], True), ([], False):
+        given = {**pg_database.login(), "allowed": allowed, "evidence": True, "fail_on": "never"}
+        with patch_module_args(given), pytest.raises(SystemExit, match="0"):
+            pg_enum_check.main()
+        assert left.pop()[:3] == ("pg_enum_check", pg_database.name, passed)
+    foretold = {**pg_database.login(), "evidence": True, "_ansible_check_mode": True}
+    with patch_module_args(foretold), pytest.raises(SystemExit, match="1"):
+        pg_enum_check.main()
+    assert left == []

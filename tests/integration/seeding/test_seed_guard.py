@@ -207,6 +207,36 @@ def test_what_nobody_says_is_refused(app: Database) -> None:
     assert rows(app, "SELECT count(*) FROM pg_event_trigger") == [(0,)]
 
 
+def test_a_table_that_is_held_is_named(app: Database) -> None:
+    holder = app.connect(autocommit=False)
+    with holder.cursor() as cursor:
+        cursor.execute("UPDATE app.orders SET id = id")
+        with pytest.raises(DbopsError, match=r"table app.orders: .*lock timeout.*Committed before: guard, .*app.lines"):
+            guard(app, "prod")
+    holder.close()
+    refused(app, "TRUNCATE app.lines")
+    made_true(app, "prod")
+    refused(app, "TRUNCATE app.orders CASCADE")
+
+
+def test_its_functions_are_safe_ones(app: Database) -> None:
+    made_true(app, "prod")
+    unsafe = """
+        SELECT oid::regprocedure::text FROM pg_proc p
+         WHERE pronamespace = 'dbops'::regnamespace
+           AND (prosecdef AND proconfig IS NULL
+                OR EXISTS (SELECT FROM aclexplode(coalesce(proacl, acldefault('f', proowner))) a WHERE a.grantee = 0))
+    """
+    assert rows(app, unsafe) == []
+    # A foreign key cascades as the owner of the table, who may call nothing.
+    seeder, owner = f"{app.prefix}seed", f"{app.prefix}app"
+    execute(app, f"CREATE ROLE {app.prefix}other; GRANT USAGE ON SCHEMA app TO {app.prefix}other")
+    execute(app, f"ALTER TABLE app.lines OWNER TO {app.prefix}other; GRANT SELECT ON app.lines TO {seeder}")
+    execute(app, "DELETE FROM app.orders", owner)
+    made_true(app, "dev")
+    execute(app, "INSERT INTO app.orders VALUES (1); DELETE FROM app.orders", seeder)
+
+
 def parse_present() -> Any:
     names = dict.fromkeys(("exempt", "seed_roles", "allowed_roles", "callers"), ())
     return parse({"state": "present", "schemas": ["app"], "environment": "prod", **names})
@@ -230,6 +260,10 @@ def test_seed_files(app: Database) -> None:
     with pytest.raises(DbopsError, match=r"seed.sql at line 2: .*nonsense.*rolled back"):
         run(app, "INSERT INTO app.orders VALUES (9);\nSELECT nonsense")
     assert rows(app, "SELECT FROM app.orders WHERE id = 9") == []
+    execute(app, f"ALTER ROLE {seeder} IN DATABASE {app.name} SET search_path = app")
+    execute(app, f"ALTER ROLE {seeder} SET search_path = public")
+    assert run(app, "INSERT INTO orders VALUES (11)", role=seeder).changed
+    assert seed(login(app), "a.sql", "INSERT INTO orders VALUES (12)", seeder, "", 30, check_mode=False).changed
     made_true(app, "prod")
     with pytest.raises(DbopsError, match=r"is refused: database .* is prod"):
         run(app, RESET, words=words)

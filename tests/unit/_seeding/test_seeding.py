@@ -31,6 +31,7 @@ GIVEN: dict[str, Any] = {
     "callers": [],
     "environment": "",
 }
+PINNED = ('search_path=""',)
 SPEC = parse(GIVEN)
 BARE = Guard("17/main@prod", None, False, {}, None, {}, {("public", "orders"): {}})
 WHOLE = Guard(
@@ -38,12 +39,15 @@ WHOLE = Guard(
     frozenset(["seed"]),
     False,
     {
-        **{f.name: Held(f.body, True, f.pinned, frozenset(["seed"] if f.open else [])) for f in st.FUNCTIONS},
-        st.SETTINGS: Held("", False, False, frozenset()),
+        **{
+            f.name: Held(f.body, f.definer, PINNED if f.definer else (), frozenset(["seed"] if f.open else []))
+            for f in st.FUNCTIONS
+        },
+        st.SETTINGS: Held("", False, (), frozenset()),
     },
     SPEC.settings,
     dict.fromkeys(st.EVENT_TRIGGERS, True),
-    {("public", "orders"): {st.TRUNCATE_TRIGGER: (True, ()), st.SEED_TRIGGER: (True, ("seed",))}},
+    {("public", "orders"): {st.TRUNCATE_TRIGGER: (True, ()), st.SEED_TRIGGER: (True, ("", "seed"))}},
 )
 
 
@@ -101,13 +105,16 @@ def test_a_bare_database_and_a_whole_one() -> None:
         (replace(WHOLE, event_triggers=dict.fromkeys(st.EVENT_TRIGGERS, False)), 2),
         (replace(WHOLE, settings="{}"), 1),
         (replace(WHOLE, schema_grantees=frozenset()), 1),
-        (replace(WHOLE, functions={**WHOLE.functions, "refuse": Held("x", True, True, frozenset())}), 1),
-        (replace(WHOLE, functions={**WHOLE.functions, "refuse": Held(st.REFUSE.body, False, True, frozenset())}), 1),
-        (replace(WHOLE, functions={**WHOLE.functions, "refuse": Held(st.REFUSE.body, True, False, frozenset())}), 1),
-        (replace(WHOLE, functions={**WHOLE.functions, "refuse": Held(st.REFUSE.body, True, True, frozenset("x"))}), 1),
+        (replace(WHOLE, functions={**WHOLE.functions, "refuse": Held("x", True, PINNED, frozenset())}), 1),
+        (replace(WHOLE, functions={**WHOLE.functions, "refuse": Held(st.REFUSE.body, False, PINNED, frozenset())}), 1),
+        (replace(WHOLE, functions={**WHOLE.functions, "refuse": Held(st.REFUSE.body, True, (), frozenset())}), 1),
+        (
+            replace(WHOLE, functions={**WHOLE.functions, "refuse": Held(st.REFUSE.body, True, PINNED, frozenset("x"))}),
+            1,
+        ),
         (replace(WHOLE, tables={("public", "orders"): {}}), 4),
         (replace(WHOLE, tables={("public", "orders"): {st.TRUNCATE_TRIGGER: (False, ())}}), 3),
-        (replace(WHOLE, tables={("public", "orders"): {st.SEED_TRIGGER: (True, ("other",))}}), 5),
+        (replace(WHOLE, tables={("public", "orders"): {st.SEED_TRIGGER: (True, ("", "other"))}}), 5),
         (replace(WHOLE, tables={("moved", "orders"): {st.TRUNCATE_TRIGGER: (True, ())}}), 1),
     ],
 )

@@ -9,6 +9,7 @@ piece of the password may be where the host or the database should be.
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -32,8 +33,9 @@ RULES = {
     "password": "no secret is in the parameters",
 }
 _SECRET_PARAMETERS = ("password", "sslpassword")
-_LOOPBACK = re.compile(
-    r"localhost(\..*)?|.*\.localhost|127\..*|0(\.0){0,3}|::1?|(0*:)+0*1?|::ffff:127\..*", re.IGNORECASE
+# 127.0.0.1 in the other forms that a resolver takes is in it as well; addresses that are one are told by ipaddress.
+_LOCAL_NAME = re.compile(
+    r"localhost(\..*)?|.*\.localhost|127(\.[0-9a-fx]+){0,3}|0+|0*177\..*|0x7f.*|21307064\d\d", re.IGNORECASE
 )
 _HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+(%[A-Za-z0-9._-]+)?")
 _BAD_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})|%00")
@@ -120,7 +122,8 @@ def _parameter(item: str) -> tuple[str, str]:
     key, equals, value = item.partition("=")
     if not equals or "=" in value or not key:
         raise _no_url("a parameter is not of the form name=value, with other = signs percent-encoded")
-    return unquote(key), unquote(value)
+    name, text = unquote(key), unquote(value)
+    return ("sslmode", "require") if (name, text) == ("ssl", "true") else (name, text)  # as libpq does it
 
 
 def _with_parameters(url: Url) -> Url:
@@ -222,7 +225,7 @@ def check_minimum(minimum: Mapping[str, str]) -> None:
 
 def _tls(parts: Url, environment: str, minimum: Mapping[str, str]) -> Problem | None:
     wanted = minimum.get(environment.lower(), minimum[""])
-    mode = parts.parameter("sslmode") or ("require" if parts.parameter("ssl") == "true" else "")
+    mode = parts.parameter("sslmode")
     if mode and mode not in SSLMODES:
         return Problem("tls", "sslmode is a word that libpq does not know", f"Add sslmode={wanted}.")
     if SSLMODES.index(mode or "prefer") >= SSLMODES.index(wanted):
@@ -232,7 +235,14 @@ def _tls(parts: Url, environment: str, minimum: Mapping[str, str]) -> Problem | 
 
 
 def _is_local(host: str) -> bool:
-    return not host or host.startswith(("/", "@")) or _LOOPBACK.fullmatch(host.rstrip(".")) is not None
+    if not host or host.startswith(("/", "@")):
+        return True
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return _LOCAL_NAME.fullmatch(host.rstrip(".")) is not None
+    plain = getattr(address, "ipv4_mapped", None) or address
+    return bool(plain.is_loopback or plain.is_unspecified)
 
 
 def mask_url(url: str) -> str:
@@ -263,7 +273,8 @@ def spellings(url: str) -> list[str]:
         decoded = {parts.password, *(value for key, value in parts.parameters if key in _SECRET_PARAMETERS)}
         raw = {url.partition("://")[2].rpartition("@")[0].partition(":")[2]}
     except DbopsError:
-        userinfo = url.partition("://")[2].rpartition("@")[0] or url.rpartition("@")[0]
+        rest = url.partition("://")[2] or url
+        userinfo = rest.rpartition("@")[0] or rest
         secret = userinfo.partition(":")[2] or userinfo
         raw = {url, userinfo, secret, *re.split(r"[@/?#&\s]", secret)}
         raw |= set(re.findall(r"password\s*=\s*('(?:[^'\\]|\\.)*'|[^\s&;]*)", url, re.IGNORECASE))

@@ -87,6 +87,14 @@ def put(url: str, old: str, new: str) -> str:
         (put(GOOD, "db1.example.com", "localhost.localdomain"), "live", ["host"]),
         (put(GOOD, "db1.example.com", "127.8.9.1"), "prod", ["host"]),
         (put(GOOD, "db1.example.com", "0.0.0.0"), "prod", ["host"]),
+        (put(GOOD, "db1.example.com", "2130706433"), "prod", ["host"]),
+        (put(GOOD, "db1.example.com", "0x7f.1"), "prod", ["host"]),
+        (put(GOOD, "db1.example.com", "127.1"), "prod", ["host"]),
+        (put(GOOD, "db1.example.com", "[::ffff:7f00:1]"), "prod", ["host"]),
+        (put(GOOD, "db1.example.com", "[::]"), "prod", ["host"]),
+        (put(GOOD, "db1.example.com", "127.example.com"), "prod", []),
+        (put(GOOD, "db1.example.com", "10.0.0.127"), "prod", []),
+        (put(GOOD, "db1.example.com", "localhost-db.example.com"), "prod", []),
         (put(GOOD, "db1.example.com", "[::1]"), "prod", ["host"]),
         (put(GOOD, "db1.example.com", "[0:0:0:0:0:0:0:1]"), "prod", ["host"]),
         (put(GOOD, "db1.example.com", "[::ffff:127.0.0.1]"), "prod", ["host"]),
@@ -102,6 +110,7 @@ def put(url: str, old: str, new: str) -> str:
         (put(GOOD, "verify-full", "require"), "prod", ["tls"]),
         (put(GOOD, "verify-full", "VERIFY"), "prod", ["tls"]),
         (f"{GOOD}&sslmode=disable", "prod", ["tls"]),
+        (f"{GOOD}&ssl=true", "prod", ["tls"]),
         (put(GOOD, "verify-full", "require"), "stage", []),
         (put(GOOD, "sslmode=verify-full", "ssl=true"), "stage", []),
         (put(GOOD, "verify-full", "prefer"), "stage", ["tls"]),
@@ -155,6 +164,8 @@ def test_the_minimum_is_declared() -> None:
         "host=db1 password=cretCanary",
         "jdbc:postgresql://db1/d?user=x&password=cretCanary",
         "https://u:cretCanary@h/",
+        "postgresql://u:cretCanary",
+        "u:cretCanary",
     ],
 )
 def test_no_spelling_is_shown(url: str) -> None:
@@ -162,6 +173,8 @@ def test_no_spelling_is_shown(url: str) -> None:
     assert "cretCanary" not in shown
     decoded = unquote(url)
     said = f"could not translate {url} or {decoded} or {quote(decoded, safe='')}"
+    if "cretCanary" in url.rpartition(":")[2][:20]:
+        said += " or cretCanary"
     assert "cretCanary" not in _urls.mask_text(said, url)
 
 

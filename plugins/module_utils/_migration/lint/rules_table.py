@@ -128,7 +128,11 @@ _VOLATILE = frozenset(
         "gen_random_bytes",
     ]
 )
-_SERIALS = frozenset(("serial", "bigserial", "smallserial", "serial2", "serial4", "serial8"))
+_SERIALS = {
+    **dict.fromkeys(("smallserial", "serial2"), "smallint"),
+    **dict.fromkeys(("serial", "serial4"), "integer"),
+    **dict.fromkeys(("bigserial", "serial8"), "bigint"),
+}
 
 
 @REGISTRY.on_alter("AT_AlterColumnType")
@@ -189,7 +193,7 @@ def add_column(ctx: Context, table: Name, command: Any) -> Iterator[Hit]:
     generated = kinds.get("CONSTR_GENERATED")
     stored = generated is not None and generated.generated_kind != "v"
     if serial or stored or "CONSTR_IDENTITY" in kinds or (default is not None and _volatile(default.raw_expr)):
-        yield Hit("add-column-rewrite", label, _without_default(ctx, table, column, default))
+        yield Hit("add-column-rewrite", label, _without_default(ctx, table, column, kinds))
     elif "CONSTR_NOTNULL" in kinds and (default is None or _is_null(default.raw_expr)) and generated is None:
         plain = f"ALTER TABLE {table.sql} ADD COLUMN {name} {kind.sql};"
         first, rest = plain, safe.set_not_null(table, column.colname)
@@ -219,19 +223,26 @@ def _numbered(text: str) -> list[str]:
     return [part.split("\n", 1)[1].rstrip("\n") for part in parts]
 
 
-def _without_default(ctx: Context, table: Name, column: Any, default: Any) -> str:
-    name = quoted(column.colname)
-    kind = type_of(column.typeName)
-    spelled = {"serial": "integer", "bigserial": "bigint", "smallserial": "smallint"}.get(kind.name, kind.sql)
+def _without_default(ctx: Context, table: Name, column: Any, kinds: dict[str, Any]) -> str:
+    """The column empty, its default for new rows, then the old rows in batches."""
+    name, kind = quoted(column.colname), type_of(column.typeName)
     alter = f"ALTER TABLE {table.sql}"
-    if default is None:
-        fill = safe.backfill(ctx.layout, table, f"{name} = <value>", f"{name} IS NULL").replace("<value>", "DEFAULT")
-        return safe.steps(f"{alter} ADD COLUMN {name} {spelled};", fill)
-    value = sql_of(default.raw_expr)
-    return safe.steps(
-        f"{alter} ADD COLUMN {name} {spelled};\n{alter} ALTER COLUMN {name} SET DEFAULT {value};",
-        safe.backfill(ctx.layout, table, f"{name} = {value}", f"{name} IS NULL"),
-    )
+    add = f"{alter} ADD COLUMN {name} {_SERIALS.get(kind.name, kind.sql)};"
+    if "CONSTR_GENERATED" in kinds:
+        value = sql_of(kinds["CONSTR_GENERATED"].raw_expr)
+        fill = safe.backfill(ctx.layout, table, f"{name} = {value}", f"{name} IS NULL AND ({value}) IS NOT NULL")
+        return safe.steps(f"{add} -- code writes it, or a trigger; or a view computes it", fill)
+    first = [add]
+    if "CONSTR_DEFAULT" in kinds:
+        value = sql_of(kinds["CONSTR_DEFAULT"].raw_expr)
+    else:  # serial or an identity: what both are made of
+        sequence = Name(table.schema, object_name(table.name, column.colname, "seq")).sql
+        value = f"nextval('{sequence}')"
+        first.append(f"CREATE SEQUENCE {sequence} OWNED BY {table.sql}.{name};")
+    first.append(f"{alter} ALTER COLUMN {name} SET DEFAULT {value};")
+    # A default that is NULL would be filled in for ever; the numbers of a sequence never are.
+    where = f"{name} IS NULL" if value.startswith("nextval(") else f"{name} IS NULL AND ({value}) IS NOT NULL"
+    return safe.steps("\n".join(first), safe.backfill(ctx.layout, table, f"{name} = {value}", where))
 
 
 def _foreign_key_later(table: Name, column: str, node: Any) -> str:

@@ -8,6 +8,8 @@ Truths of PostgreSQL 12 to 18: a change is only of the catalog where the old val
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ansible_collections.dbops.postgres.plugins.module_utils._migration.lint.nodes import Type
 
 CATALOG, REWRITE, LOSSY = "catalog", "rewrite", "lossy"
@@ -31,7 +33,11 @@ def change(old: Type, new: Type) -> str:
     if old == new:
         return CATALOG
     if old.array or new.array:
-        return CATALOG if (old.name, old.array, new.name, new.array) == ("varchar", True, "text", True) else LOSSY
+        if not (old.array and new.array):
+            return LOSSY
+        # Each element is converted, even where the types lie on disk alike.
+        elements = change(replace(old, array=False), replace(new, array=False))
+        return REWRITE if elements == CATALOG else elements
     if old.name == new.name:
         return _same(old, new)
     if old.name in ("varchar", "text") and new.name in ("varchar", "text"):

@@ -107,7 +107,7 @@ UNSAFE = (
         "add-column-rewrite",
     ),
     bad(EUGENE, "ALTER TABLE orders ADD COLUMN seq bigint GENERATED ALWAYS AS IDENTITY;", "add-column-rewrite"),
-    bad(SQUAWK, "ALTER TABLE orders ADD COLUMN pk bigint PRIMARY KEY;", "add-column-unique"),
+    bad(SQUAWK, "ALTER TABLE legacy ADD COLUMN pk bigint PRIMARY KEY;", "add-column-unique"),
     bad(EUGENE, "ALTER TABLE orders ADD COLUMN reference text UNIQUE;", "add-column-unique"),
     bad(OURS, "ALTER TABLE orders ADD COLUMN weight integer CHECK (weight > 0);", "check-not-valid"),
     bad(SQUAWK, "ALTER TABLE orders ALTER COLUMN status SET NOT NULL;", "set-not-null"),

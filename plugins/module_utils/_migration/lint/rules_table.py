@@ -201,10 +201,11 @@ def add_column(ctx: Context, table: Name, command: Any) -> Iterator[Hit]:
         yield Hit("add-column-not-null", label, text)
     for constraint in ("CONSTR_UNIQUE", "CONSTR_PRIMARY"):
         if constraint in kinds:
-            given = kinds[constraint].conname
-            index = given or object_name(table.name, column.colname, "key")
-            text = safe.unique(ctx.layout, table, index, [column.colname], constraint == "CONSTR_PRIMARY")
-            first = f"ALTER TABLE {table.sql} ADD COLUMN {name} {kind.sql};"
+            primary = constraint == "CONSTR_PRIMARY"
+            parts = [table.name] if primary else [table.name, column.colname]
+            index = kinds[constraint].conname or object_name(*parts, "pkey" if primary else "key")
+            text = safe.unique(ctx.layout, table, index, [column.colname], primary)
+            first = f"ALTER TABLE {table.sql} ADD COLUMN {name} {kind.sql}; -- then fill it, in batches"
             yield Hit("add-column-unique", label, safe.steps(first, *_numbered(text)))
     # Without a default the new column is NULL everywhere, and PostgreSQL does not look the rows up.
     if "CONSTR_FOREIGN" in kinds and default is not None and not _is_null(default.raw_expr):
@@ -433,8 +434,10 @@ def _dotted(item: Any) -> Name:
 def set_schema(ctx: Context, node: Any) -> Iterator[Hit]:
     name = name_of(node.relation) if node.relation else _dotted(node.object)
     if not ctx.catalog.is_new(name):
+        view = Name(node.newschema, name.name).sql
+        options = safe.view_options(ctx.version)
         text = safe.steps(
-            f"CREATE VIEW {quoted(node.newschema)}.{quoted(name.name)} AS SELECT * FROM {name.sql};",
-            safe.later(ctx.migration, f"{ctx.statement.text};"),
+            f"CREATE VIEW {view}{options} AS SELECT * FROM {name.sql}; -- code moves to the new schema",
+            safe.later(ctx.migration, f"DROP VIEW {view};\n{ctx.statement.text};"),
         )
         yield Hit("set-schema", str(name), text, gone=Gone(name.name))

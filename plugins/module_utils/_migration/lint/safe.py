@@ -178,13 +178,16 @@ def drop_column(migration: str, table: Name, column: str) -> str:
     )
 
 
+def view_options(version: int) -> str:
+    """Rights and policies of the one who asks, not of the one who made the view."""
+    return " WITH (security_invoker = true)" if version >= 15 else ""
+
+
 def rename_table(migration: str, old: Name, new: str, version: int) -> str:
     """A view with the new name, which one can also write, until no code uses the old one."""
     view = Name(old.schema, new).sql
-    # Rights and policies of the one who asks, not of the one who made the view.
-    options = " WITH (security_invoker = true)" if version >= 15 else ""
     return steps(
-        f"CREATE VIEW {view}{options} AS SELECT * FROM {old.sql}; -- code moves to the new name",
+        f"CREATE VIEW {view}{view_options(version)} AS SELECT * FROM {old.sql}; -- code moves to the new name",
         later(migration, f"DROP VIEW {view};\nALTER TABLE {old.sql} RENAME TO {quoted(new)};"),
     )
 

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The lint: what it finds of 140 statements of real life, what squawk alone finds, and the time for 1,000 files.
 
-    python -m tests.bench.lint [--table]
+python -m tests.bench.lint [--table]
 """
 
 from __future__ import annotations

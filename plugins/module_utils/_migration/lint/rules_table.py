@@ -12,8 +12,10 @@ from typing import Any
 
 from ansible_collections.dbops.postgres.plugins.module_utils._findings import Severity
 from ansible_collections.dbops.postgres.plugins.module_utils._migration.lint import safe, type_change
+from ansible_collections.dbops.postgres.plugins.module_utils._migration.lint.catalog import SERIALS
 from ansible_collections.dbops.postgres.plugins.module_utils._migration.lint.nodes import (
     Name,
+    Type,
     enum,
     name_of,
     object_name,
@@ -128,11 +130,6 @@ _VOLATILE = frozenset(
         "gen_random_bytes",
     ]
 )
-_SERIALS = {
-    **dict.fromkeys(("smallserial", "serial2"), "smallint"),
-    **dict.fromkeys(("serial", "serial4"), "integer"),
-    **dict.fromkeys(("bigserial", "serial8"), "bigint"),
-}
 
 
 @REGISTRY.on_alter("AT_AlterColumnType")
@@ -189,7 +186,7 @@ def add_column(ctx: Context, table: Name, command: Any) -> Iterator[Hit]:
     kinds = {enum(constraint.contype): constraint for constraint in column.constraints or ()}
     default = kinds.get("CONSTR_DEFAULT")
     name, kind = quoted(column.colname), type_of(column.typeName)
-    serial = kind.name in _SERIALS
+    serial = kind.name in SERIALS
     generated = kinds.get("CONSTR_GENERATED")
     stored = generated is not None and generated.generated_kind != "v"
     if serial or stored or "CONSTR_IDENTITY" in kinds or (default is not None and _volatile(default.raw_expr)):
@@ -228,7 +225,7 @@ def _without_default(ctx: Context, table: Name, column: Any, kinds: dict[str, An
     """The column empty, its default for new rows, then the old rows in batches."""
     name, kind = quoted(column.colname), type_of(column.typeName)
     alter = f"ALTER TABLE {table.sql}"
-    add = f"{alter} ADD COLUMN {name} {_SERIALS.get(kind.name, kind.sql)};"
+    add = f"{alter} ADD COLUMN {name} {Type(SERIALS.get(kind.name, kind.name), kind.mods, kind.array).sql};"
     if "CONSTR_GENERATED" in kinds:
         value = sql_of(kinds["CONSTR_GENERATED"].raw_expr)
         fill = safe.backfill(ctx.layout, table, f"{name} = {value}", f"{name} IS NULL AND ({value}) IS NOT NULL")

@@ -25,6 +25,7 @@ _WIDER = (
     ("macaddr", "macaddr8"),
 )
 _PRECISE = ("timestamp", "timestamptz", "time", "timetz", "varbit", "varchar", "interval")
+_DIGITS = {"int2": 5, "int4": 10, "int8": 19}
 _TEXTS = ("text", "varchar", "bpchar", "citext")
 
 
@@ -46,6 +47,9 @@ def change(old: Type, new: Type) -> str:
         return CATALOG
     if new.name in _TEXTS:
         return LOSSY if new.mods or new.name == "bpchar" else REWRITE
+    if new.name == "numeric" and new.mods and old.name in _DIGITS:
+        precision, scale = _pair(new)
+        return REWRITE if precision - scale >= _DIGITS[old.name] else LOSSY
     if new.mods:
         return LOSSY
     wider = any(old.name in row and new.name in row and row.index(old.name) < row.index(new.name) for row in _WIDER)

@@ -157,6 +157,7 @@ UNSAFE = (
     bad(SQUAWK, "ALTER TABLE orders RENAME COLUMN status TO state;", "rename-column"),
     bad(SQUAWK, "ALTER TABLE orders RENAME TO purchases;", "rename-table"),
     bad(STRONG, "ALTER SCHEMA public RENAME TO shop;", "rename-other"),
+    bad(SQUAWK, "ALTER TYPE weekday RENAME VALUE 'mon' TO 'monday';", "rename-other"),
     bad(OURS, "ALTER TABLE orders SET SCHEMA archive;", "set-schema"),
     # Access
     bad(OURS, "ALTER TABLE orders DISABLE ROW LEVEL SECURITY;", "disable-row-security"),

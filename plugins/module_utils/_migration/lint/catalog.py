@@ -23,7 +23,6 @@ from ansible_collections.dbops.postgres.plugins.module_utils._migration.lint.nod
 )
 from ansible_collections.dbops.postgres.plugins.module_utils._migration.lint.statement import Statement
 
-
 # No types, but a way to write an integer with a sequence.
 SERIALS = {
     **dict.fromkeys(("smallserial", "serial2"), "int2"),

@@ -421,6 +421,14 @@ def rename(ctx: Context, node: Any) -> Iterator[Hit]:
         yield Hit("rename-other", old, text, gone=Gone(old.rpartition(".")[2]))
 
 
+@REGISTRY.on("AlterEnumStmt")
+def rename_value(ctx: Context, node: Any) -> Iterator[Hit]:
+    if node.oldVal:
+        name = name_of(node.typeName)
+        text = "-- Give the value another label where it is shown; what is stored keeps its name."
+        yield Hit("rename-other", f"{name}.{node.oldVal}", text, gone=Gone(node.oldVal))
+
+
 def _dotted(item: Any) -> Name:
     if hasattr(item, "sval"):
         return Name("", item.sval)

@@ -279,7 +279,7 @@ def spellings(url: str) -> list[str]:
         raw = {url, userinfo, secret, *re.split(r"[@/?#&\s]", secret)}
         raw |= set(re.findall(r"password\s*=\s*('(?:[^'\\]|\\.)*'|[^\s&;]*)", url, re.IGNORECASE))
         raw |= {item.strip("'") for item in raw}
-        decoded = {unquote(item) for item in raw}
+        decoded = raw | {unquote(item) for item in raw}
     found = set(raw)
     for secret in decoded:
         encoded = (quote(secret, safe=""), quote(secret), quote_plus(secret))

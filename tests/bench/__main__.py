@@ -8,7 +8,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-BENCHES = ("access", "access_scale", "pool", "backup", "drill", "seed_guard")
+BENCHES = ("access", "access_scale", "pool", "backup", "drill", "lint", "seed_guard")
 
 
 def main(names: list[str]) -> int:

@@ -279,9 +279,9 @@ def spellings(url: str) -> list[str]:
         raw = {url, userinfo, secret, *re.split(r"[@/?#&\s]", secret)}
         raw |= set(re.findall(r"password\s*=\s*('(?:[^'\\]|\\.)*'|[^\s&;]*)", url, re.IGNORECASE))
         raw |= {item.strip("'") for item in raw}
-        decoded = raw | {unquote(item) for item in raw}
-    found = set(raw)
-    for secret in decoded:
+        decoded = {unquote(item) for item in raw}
+    found: set[str] = set()
+    for secret in decoded | raw:  # what was not encoded may decode to something else
         encoded = (quote(secret, safe=""), quote(secret), quote_plus(secret))
         lower = [re.sub("%..", lambda code: code[0].lower(), item) for item in encoded]
         quoted = (secret.replace("'", "''"), secret.replace("\\", "\\\\").replace("'", "\\'"), repr(secret)[1:-1])

@@ -8,7 +8,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-BENCHES = ("access", "access_scale", "pool", "backup", "drill", "drift", "migrate")
+BENCHES = ("access", "access_scale", "pool", "backup", "drill", "lint", "drift", "seed_guard", "migrate")
 
 
 def main(names: list[str]) -> int:

@@ -21,7 +21,7 @@ from tests.unit._migration_lint.judged import NOW, found, options
 COMPLETE = frozenset(
     (
         *("index-concurrently", "drop-index", "reindex-concurrently", "refresh-concurrently", "detach-concurrently"),
-        *("set-not-null", "add-column-not-null", "add-column-unique", "unique-using-index"),
+        *("set-not-null", "add-column-not-null", "add-column-unique", "add-column-rewrite", "unique-using-index"),
         *("foreign-key-not-valid", "check-not-valid", "validate-in-same-transaction", "domain-constraint-not-valid"),
         *("type-change-lossy", "type-change-rewrite", "type-change-unknown"),
         *("drop-column", "rename-column", "rename-table", "set-schema"),
@@ -51,7 +51,8 @@ SAFE_WAYS = [
     (case, finding.rule, finding.safe)
     for number, case in enumerate(UNSAFE)
     for finding in found(number)
-    if finding.rule in COMPLETE
+    # How many partitions there are, no file tells: that text leaves something to be filled in.
+    if finding.rule in COMPLETE and "-- for each partition" not in finding.safe
 ]
 
 
@@ -61,8 +62,6 @@ def test_all_of_them_are_looked_at() -> None:
 
 @pytest.mark.parametrize(("case", "rule", "safe"), SAFE_WAYS, ids=[f"{r}-{c.sql[:40]}" for c, r, _s in SAFE_WAYS])
 def test_safe_way_passes(case: Case, rule: str, safe: str) -> None:
-    if "-- for each partition" in safe:
-        pytest.skip("how many partitions there are, no file tells")
     source = written(case, safe)
     readings = read_all(source)
     mine = [reading for reading in readings if reading.migration.id not in ("1_schema", "2_before")]

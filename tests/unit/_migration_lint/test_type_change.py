@@ -7,13 +7,23 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.dbops.postgres.plugins.module_utils._migration.lint.nodes import Type, again, type_of
+from ansible_collections.dbops.postgres.plugins.module_utils._migration.lint.catalog import Catalog
+from ansible_collections.dbops.postgres.plugins.module_utils._migration.lint.nodes import Name, Type, again, type_of
+from ansible_collections.dbops.postgres.plugins.module_utils._migration.lint.statement import read
 from ansible_collections.dbops.postgres.plugins.module_utils._migration.lint.type_change import change
 from tests.unit._migration_lint.type_pairs import PAIRS
 
 
 def parsed(text: str) -> Type:
     return type_of(again(f"SELECT NULL::{text}").targetList[0].val.typeName)
+
+
+def test_serial_is_an_integer() -> None:
+    """It is no type: a column made with it has the one that it stands for."""
+    catalog = Catalog()
+    for statement in read("CREATE TABLE t (a serial, b bigserial)").statements:
+        catalog.learn(statement)
+    assert [catalog.column(Name("", "t"), column) for column in ("a", "b")] == [Type("int4"), Type("int8")]
 
 
 @pytest.mark.parametrize(("old", "new", "expected"), PAIRS)

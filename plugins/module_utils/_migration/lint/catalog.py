@@ -23,6 +23,13 @@ from ansible_collections.dbops.postgres.plugins.module_utils._migration.lint.nod
 )
 from ansible_collections.dbops.postgres.plugins.module_utils._migration.lint.statement import Statement
 
+# No types, but a way to write an integer with a sequence.
+SERIALS = {
+    **dict.fromkeys(("smallserial", "serial2"), "int2"),
+    **dict.fromkeys(("serial", "serial4"), "int4"),
+    **dict.fromkeys(("bigserial", "serial8"), "int8"),
+}
+
 
 @dataclass
 class Constraint:
@@ -105,7 +112,8 @@ class Catalog:
     def add_column(self, name: Name, node: Any) -> None:
         """As ALTER TABLE ... ADD COLUMN, or as part of a new table."""
         table = self.table(name)
-        table.columns[node.colname] = type_of(node.typeName)
+        kind = type_of(node.typeName)
+        table.columns[node.colname] = Type(SERIALS[kind.name]) if kind.name in SERIALS else kind
         kinds = {enum(constraint.contype) for constraint in node.constraints or ()}
         if kinds & {"CONSTR_NOTNULL", "CONSTR_PRIMARY", "CONSTR_IDENTITY"}:
             table.not_null.add(node.colname)

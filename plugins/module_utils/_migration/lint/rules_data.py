@@ -72,14 +72,14 @@ def truncate(ctx: Context, node: Any) -> Iterator[Hit]:
     for relation in node.relations:
         table = name_of(relation)
         if not ctx.catalog.is_new(table):
-            yield Hit("truncate", str(table), safe.backfill_delete(ctx.layout, table))
+            yield Hit("truncate", str(table), safe.in_batches(ctx.layout, table))
 
 
 @REGISTRY.on("DeleteStmt")
 def delete(ctx: Context, node: Any) -> Iterator[Hit]:
     table = name_of(node.relation)
     if _every_row(node.whereClause) and node.usingClause is None and not ctx.catalog.is_new(table):
-        yield Hit("delete-without-where", str(table), safe.backfill_delete(ctx.layout, table))
+        yield Hit("delete-without-where", str(table), safe.in_batches(ctx.layout, table))
 
 
 @REGISTRY.on("UpdateStmt")
@@ -87,9 +87,8 @@ def update(ctx: Context, node: Any) -> Iterator[Hit]:
     table = name_of(node.relation)
     if _every_row(node.whereClause) and node.fromClause is None and not ctx.catalog.is_new(table):
         target = node.targetList[0]
-        column = quoted(target.name)
-        value = sql_of(target.val) if type(target.val).__name__ != "MultiAssignRef" else "..."
-        text = safe.backfill(ctx.layout, table, f"{column} = {value}", f"{column} IS NULL")
+        value = "DEFAULT" if type(target.val).__name__ == "MultiAssignRef" else sql_of(target.val)
+        text = safe.in_batches(ctx.layout, table, f"{quoted(target.name)} = {value}")
         yield Hit("update-without-where", str(table), text)
 
 

@@ -12,8 +12,10 @@ from typing import Any
 
 from ansible_collections.dbops.postgres.plugins.module_utils._findings import Severity
 from ansible_collections.dbops.postgres.plugins.module_utils._migration.lint import safe, type_change
+from ansible_collections.dbops.postgres.plugins.module_utils._migration.lint.catalog import SERIALS
 from ansible_collections.dbops.postgres.plugins.module_utils._migration.lint.nodes import (
     Name,
+    Type,
     enum,
     name_of,
     object_name,
@@ -128,7 +130,6 @@ _VOLATILE = frozenset(
         "gen_random_bytes",
     ]
 )
-_SERIALS = frozenset(("serial", "bigserial", "smallserial", "serial2", "serial4", "serial8"))
 
 
 @REGISTRY.on_alter("AT_AlterColumnType")
@@ -185,11 +186,11 @@ def add_column(ctx: Context, table: Name, command: Any) -> Iterator[Hit]:
     kinds = {enum(constraint.contype): constraint for constraint in column.constraints or ()}
     default = kinds.get("CONSTR_DEFAULT")
     name, kind = quoted(column.colname), type_of(column.typeName)
-    serial = kind.name in _SERIALS
+    serial = kind.name in SERIALS
     generated = kinds.get("CONSTR_GENERATED")
     stored = generated is not None and generated.generated_kind != "v"
     if serial or stored or "CONSTR_IDENTITY" in kinds or (default is not None and _volatile(default.raw_expr)):
-        yield Hit("add-column-rewrite", label, _without_default(ctx, table, column, default))
+        yield Hit("add-column-rewrite", label, _without_default(ctx, table, column, kinds))
     elif "CONSTR_NOTNULL" in kinds and (default is None or _is_null(default.raw_expr)) and generated is None:
         plain = f"ALTER TABLE {table.sql} ADD COLUMN {name} {kind.sql};"
         first, rest = plain, safe.set_not_null(table, column.colname)
@@ -197,10 +198,11 @@ def add_column(ctx: Context, table: Name, command: Any) -> Iterator[Hit]:
         yield Hit("add-column-not-null", label, text)
     for constraint in ("CONSTR_UNIQUE", "CONSTR_PRIMARY"):
         if constraint in kinds:
-            given = kinds[constraint].conname
-            index = given or object_name(table.name, column.colname, "key")
-            text = safe.unique(ctx.layout, table, index, [column.colname], constraint == "CONSTR_PRIMARY")
-            first = f"ALTER TABLE {table.sql} ADD COLUMN {name} {kind.sql};"
+            primary = constraint == "CONSTR_PRIMARY"
+            parts = [table.name] if primary else [table.name, column.colname]
+            index = kinds[constraint].conname or object_name(*parts, "pkey" if primary else "key")
+            text = safe.unique(ctx.layout, table, index, [column.colname], primary)
+            first = f"ALTER TABLE {table.sql} ADD COLUMN {name} {kind.sql}; -- then fill it, in batches"
             yield Hit("add-column-unique", label, safe.steps(first, *_numbered(text)))
     # Without a default the new column is NULL everywhere, and PostgreSQL does not look the rows up.
     if "CONSTR_FOREIGN" in kinds and default is not None and not _is_null(default.raw_expr):
@@ -219,19 +221,26 @@ def _numbered(text: str) -> list[str]:
     return [part.split("\n", 1)[1].rstrip("\n") for part in parts]
 
 
-def _without_default(ctx: Context, table: Name, column: Any, default: Any) -> str:
-    name = quoted(column.colname)
-    kind = type_of(column.typeName)
-    spelled = {"serial": "integer", "bigserial": "bigint", "smallserial": "smallint"}.get(kind.name, kind.sql)
+def _without_default(ctx: Context, table: Name, column: Any, kinds: dict[str, Any]) -> str:
+    """The column empty, its default for new rows, then the old rows in batches."""
+    name, kind = quoted(column.colname), type_of(column.typeName)
     alter = f"ALTER TABLE {table.sql}"
-    if default is None:
-        fill = safe.backfill(ctx.layout, table, f"{name} = <value>", f"{name} IS NULL").replace("<value>", "DEFAULT")
-        return safe.steps(f"{alter} ADD COLUMN {name} {spelled};", fill)
-    value = sql_of(default.raw_expr)
-    return safe.steps(
-        f"{alter} ADD COLUMN {name} {spelled};\n{alter} ALTER COLUMN {name} SET DEFAULT {value};",
-        safe.backfill(ctx.layout, table, f"{name} = {value}", f"{name} IS NULL"),
-    )
+    add = f"{alter} ADD COLUMN {name} {Type(SERIALS.get(kind.name, kind.name), kind.mods, kind.array).sql};"
+    if "CONSTR_GENERATED" in kinds:
+        value = sql_of(kinds["CONSTR_GENERATED"].raw_expr)
+        fill = safe.backfill(ctx.layout, table, f"{name} = {value}", f"{name} IS NULL AND ({value}) IS NOT NULL")
+        return safe.steps(f"{add} -- code writes it, or a trigger; or a view computes it", fill)
+    first = [add]
+    if "CONSTR_DEFAULT" in kinds:
+        value = sql_of(kinds["CONSTR_DEFAULT"].raw_expr)
+    else:  # serial or an identity: what both are made of
+        sequence = Name(table.schema, object_name(table.name, column.colname, "seq")).sql
+        value = f"nextval('{sequence}')"
+        first.append(f"CREATE SEQUENCE {sequence} OWNED BY {table.sql}.{name};")
+    first.append(f"{alter} ALTER COLUMN {name} SET DEFAULT {value};")
+    # A default that is NULL would be filled in for ever; the numbers of a sequence never are.
+    where = f"{name} IS NULL" if value.startswith("nextval(") else f"{name} IS NULL AND ({value}) IS NOT NULL"
+    return safe.steps("\n".join(first), safe.backfill(ctx.layout, table, f"{name} = {value}", where))
 
 
 def _foreign_key_later(table: Name, column: str, node: Any) -> str:
@@ -412,6 +421,14 @@ def rename(ctx: Context, node: Any) -> Iterator[Hit]:
         yield Hit("rename-other", old, text, gone=Gone(old.rpartition(".")[2]))
 
 
+@REGISTRY.on("AlterEnumStmt")
+def rename_value(ctx: Context, node: Any) -> Iterator[Hit]:
+    if node.oldVal:
+        name = name_of(node.typeName)
+        text = "-- Give the value another label where it is shown; what is stored keeps its name."
+        yield Hit("rename-other", f"{name}.{node.oldVal}", text, gone=Gone(node.oldVal))
+
+
 def _dotted(item: Any) -> Name:
     if hasattr(item, "sval"):
         return Name("", item.sval)
@@ -422,8 +439,10 @@ def _dotted(item: Any) -> Name:
 def set_schema(ctx: Context, node: Any) -> Iterator[Hit]:
     name = name_of(node.relation) if node.relation else _dotted(node.object)
     if not ctx.catalog.is_new(name):
+        view = Name(node.newschema, name.name).sql
+        options = safe.view_options(ctx.version)
         text = safe.steps(
-            f"CREATE VIEW {quoted(node.newschema)}.{quoted(name.name)} AS SELECT * FROM {name.sql};",
-            safe.later(ctx.migration, f"{ctx.statement.text};"),
+            f"CREATE VIEW {view}{options} AS SELECT * FROM {name.sql}; -- code moves to the new schema",
+            safe.later(ctx.migration, f"DROP VIEW {view};\n{ctx.statement.text};"),
         )
         yield Hit("set-schema", str(name), text, gone=Gone(name.name))

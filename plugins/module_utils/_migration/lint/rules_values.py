@@ -101,8 +101,11 @@ def backfill(ctx: Context, node: Any) -> Iterator[Hit]:
 
 
 def _batched(ctx: Context, node: Any, table: Name) -> str:
-    where = sql_of(node.whereClause)
-    if type(node).__name__ == "DeleteStmt" or len(node.targetList) != 1:
-        return f"{ctx.statement.text};"
-    target = node.targetList[0]
-    return safe.backfill(ctx.layout, table, f"{quoted(target.name)} = {sql_of(target.val)}", where)
+    """In batches where each row certainly leaves the condition: ``SET a = 'x' WHERE a IS NULL``."""
+    if type(node).__name__ == "UpdateStmt" and len(node.targetList) == 1:
+        target = node.targetList[0]
+        column, value, where = quoted(target.name), sql_of(target.val), sql_of(node.whereClause)
+        constant = type(target.val).__name__ == "A_Const" and not target.val.isnull
+        if constant and where.replace('"', "") == f"{target.name} IS NULL":
+            return safe.backfill(ctx.layout, table, f"{column} = {value}", where)
+    return f"{ctx.statement.text};"

@@ -89,7 +89,10 @@ def unique(layout: str, table: Name, constraint: str, columns: list[str], primar
 
 
 def backfill(layout: str, table: Name, assignment: str, where: str) -> str:
-    """In batches, each its own transaction, so that no lock is held long and vacuum keeps up."""
+    """In batches, each its own transaction, so that no lock is held long and vacuum keeps up.
+
+    :param where: rows to be filled; the assignment must take a row out of it, or the loop never ends.
+    """
     name = table.sql
     return alone(
         layout,
@@ -97,7 +100,7 @@ def backfill(layout: str, table: Name, assignment: str, where: str) -> str:
 BEGIN
   LOOP
     UPDATE {name} SET {assignment}
-    WHERE ctid = ANY (ARRAY(SELECT ctid FROM {name} WHERE {where} LIMIT 10000 FOR UPDATE SKIP LOCKED));
+    WHERE ctid = ANY (ARRAY(SELECT ctid FROM {name} WHERE {where} LIMIT 10000 FOR UPDATE));
     EXIT WHEN NOT FOUND;
     COMMIT;
   END LOOP;
@@ -105,16 +108,21 @@ END $$""",
     )
 
 
-def backfill_delete(layout: str, table: Name) -> str:
-    """The rows that may go, by a condition that somebody has thought of, in batches."""
+def in_batches(layout: str, table: Name, assignment: str = "") -> str:
+    """The rows that are meant, by a condition that somebody has thought of; until then it touches none.
+
+    :param assignment: for an UPDATE; empty: a DELETE.
+    """
     name = table.sql
+    which = "false /* which rows? each must leave this condition, or the loop never ends */" if assignment else "false"
+    command = f"UPDATE {name} SET {assignment}" if assignment else f"DELETE FROM {name}"
     return alone(
         layout,
         f"""DO $$
 BEGIN
   LOOP
-    DELETE FROM {name}
-    WHERE ctid = ANY (ARRAY(SELECT ctid FROM {name} WHERE false /* which rows? */ LIMIT 10000 FOR UPDATE SKIP LOCKED));
+    {command}
+    WHERE ctid = ANY (ARRAY(SELECT ctid FROM {name} WHERE {which} LIMIT 10000 FOR UPDATE));
     EXIT WHEN NOT FOUND;
     COMMIT;
   END LOOP;
@@ -139,10 +147,13 @@ BEGIN
     ELSE
       NEW.{source} := NEW.{target};
     END IF;
-  ELSIF NEW.{source} IS DISTINCT FROM OLD.{source} THEN
+  -- As text: not every type has an operator to compare with.
+  ELSIF NEW.{source}::text IS DISTINCT FROM OLD.{source}::text THEN
     NEW.{target} := NEW.{source};
-  ELSIF NEW.{target} IS DISTINCT FROM OLD.{target} AND (OLD.{target} IS NOT NULL OR OLD.{source} IS NULL) THEN
-    NEW.{source} := NEW.{target}; -- but not while the new column is filled for the first time
+  -- Not while the new column is filled for the first time.
+  ELSIF NEW.{target}::text IS DISTINCT FROM OLD.{target}::text
+    AND (OLD.{target} IS NOT NULL OR OLD.{source} IS NULL) THEN
+    NEW.{source} := NEW.{target};
   END IF;
   RETURN NEW;
 END $$;
@@ -153,7 +164,7 @@ DROP FUNCTION {function}();
 ALTER TABLE {table.sql} DROP COLUMN {source};"""
     return steps(
         expand,
-        backfill(layout, table, f"{target} = {value}", f"{target} IS NULL AND {source} IS NOT NULL"),
+        backfill(layout, table, f"{target} = {value}", f"{target} IS NULL AND ({value}) IS NOT NULL"),
         later(migration, contract),
     )
 
@@ -167,13 +178,16 @@ def drop_column(migration: str, table: Name, column: str) -> str:
     )
 
 
+def view_options(version: int) -> str:
+    """Rights and policies of the one who asks, not of the one who made the view."""
+    return " WITH (security_invoker = true)" if version >= 15 else ""
+
+
 def rename_table(migration: str, old: Name, new: str, version: int) -> str:
     """A view with the new name, which one can also write, until no code uses the old one."""
     view = Name(old.schema, new).sql
-    # Rights and policies of the one who asks, not of the one who made the view.
-    options = " WITH (security_invoker = true)" if version >= 15 else ""
     return steps(
-        f"CREATE VIEW {view}{options} AS SELECT * FROM {old.sql}; -- code moves to the new name",
+        f"CREATE VIEW {view}{view_options(version)} AS SELECT * FROM {old.sql}; -- code moves to the new name",
         later(migration, f"DROP VIEW {view};\nALTER TABLE {old.sql} RENAME TO {quoted(new)};"),
     )
 

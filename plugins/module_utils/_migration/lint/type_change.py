@@ -8,6 +8,8 @@ Truths of PostgreSQL 12 to 18: a change is only of the catalog where the old val
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ansible_collections.dbops.postgres.plugins.module_utils._migration.lint.nodes import Type
 
 CATALOG, REWRITE, LOSSY = "catalog", "rewrite", "lossy"
@@ -23,6 +25,7 @@ _WIDER = (
     ("macaddr", "macaddr8"),
 )
 _PRECISE = ("timestamp", "timestamptz", "time", "timetz", "varbit", "varchar", "interval")
+_DIGITS = {"int2": 5, "int4": 10, "int8": 19}
 _TEXTS = ("text", "varchar", "bpchar", "citext")
 
 
@@ -31,7 +34,11 @@ def change(old: Type, new: Type) -> str:
     if old == new:
         return CATALOG
     if old.array or new.array:
-        return CATALOG if (old.name, old.array, new.name, new.array) == ("varchar", True, "text", True) else LOSSY
+        if not (old.array and new.array):
+            return LOSSY
+        # Each element is converted, even where the types lie on disk alike.
+        elements = change(replace(old, array=False), replace(new, array=False))
+        return REWRITE if elements == CATALOG else elements
     if old.name == new.name:
         return _same(old, new)
     if old.name in ("varchar", "text") and new.name in ("varchar", "text"):
@@ -40,6 +47,9 @@ def change(old: Type, new: Type) -> str:
         return CATALOG
     if new.name in _TEXTS:
         return LOSSY if new.mods or new.name == "bpchar" else REWRITE
+    if new.name == "numeric" and new.mods and old.name in _DIGITS:
+        precision, scale = _pair(new)
+        return REWRITE if precision - scale >= _DIGITS[old.name] else LOSSY
     if new.mods:
         return LOSSY
     wider = any(old.name in row and new.name in row and row.index(old.name) < row.index(new.name) for row in _WIDER)

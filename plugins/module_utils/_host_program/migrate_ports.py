@@ -46,6 +46,7 @@ from ansible_collections.dbops.postgres.plugins.module_utils._schema import look
 from ansible_collections.dbops.postgres.plugins.module_utils._schema import observe
 from ansible_collections.dbops.postgres.plugins.module_utils._schema.compare import compare, readable
 from ansible_collections.dbops.postgres.plugins.module_utils._schema.ignore import Ignore
+from ansible_collections.dbops.postgres.plugins.module_utils._urls import check_url, mask_text, parse_url
 
 with contextlib.suppress(ImportError):  # _postgres.connect says that it is missing
     from psycopg2 import sql
@@ -59,6 +60,7 @@ _MOST_LINES = 8
 _ASIDE = "sets"
 _ROOM = 1.3
 _SPARE_BYTES = 200 * 1024**2
+_NO_MATTER_HERE = ("host",)
 _COMMAND_SECONDS = 6 * 3600
 _BACKUP_WAIT_SECONDS = 3600
 
@@ -107,6 +109,22 @@ class HostPorts:
                     f"{path} has {size_of(free)} free; a copy and a way back need {size_of(need)}", "Make room first."
                 )
         return f"{size_of(size)}, and room for a copy and a way back"
+
+    def url(self, environment: str) -> None:
+        """Refuse a connection URL for the command that must not be used, or that leads to another database."""
+        if not self.live_url:
+            return
+        # On the database's own host its address may be a local one.
+        problems = [item for item in check_url(self.live_url, environment) if item.rule not in _NO_MATTER_HERE]
+        if problems:
+            raise DbopsError(
+                f"The connection URL must not be used: {'; '.join(item.text for item in problems)}",
+                " ".join(item.remedy for item in problems),
+            )
+        if parse_url(self.live_url).database != self.database:
+            raise DbopsError(
+                f"The connection URL names another database than {self.database!r}", "Both have to be the same."
+            )
 
     def backup(self, label: str) -> str:
         """A set at the targets of the host's backups."""
@@ -162,8 +180,9 @@ class HostPorts:
     def clear(self) -> None:
         """Remove the set that was only for this run."""
         shutil.rmtree(self._aside, ignore_errors=True)
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):  # others may have something there
             os.rmdir(os.path.dirname(self._aside))
+            os.rmdir(self.state)
 
     @contextlib.contextmanager
     def copy(self) -> Generator[Login, None, None]:
@@ -292,8 +311,8 @@ class HostPorts:
             return type(error).__name__ + (f": {error.strerror}" if isinstance(error, OSError) else "")
         if done.returncode == 0:
             return ""
-        text = drill_load.last_lines(done.stderr or done.stdout).replace(url, "DATABASE_URL")
-        return f"status {done.returncode}: {_postgres.mask(text, [self.live_url, _password(self.live_url)])}"
+        text = drill_load.last_lines(done.stderr or done.stdout)
+        return f"status {done.returncode}: {mask_text(_postgres.mask(text, []), self.live_url)}"
 
 
 @contextlib.contextmanager
@@ -329,7 +348,3 @@ def _url(login: Login, database: str) -> str:
     host = quote(login.unix_socket or "/var/run/postgresql", safe="")
     where = f"postgresql://{quote(login.user, safe='')}@localhost/{quote(database, safe='')}"
     return f"{where}?host={host}&port={login.port}"
-
-
-def _password(url: str) -> str:
-    return url.partition("://")[2].rpartition("@")[0].partition(":")[2]

@@ -59,6 +59,9 @@ class Ports(Protocol):
     def room(self, size: int) -> str:
         """Whether there is room for a copy and for a way back; in words."""
 
+    def url(self, environment: str) -> None:
+        """Refuse a connection URL that must not be used."""
+
     def backup(self, label: str) -> str:
         """Make a set at the targets of the host's backups; its name."""
 
@@ -205,6 +208,7 @@ class Run:
 
     def _guard(self, note: Note) -> None:
         spec, layout = self.spec, self.source.layout
+        self.ports.url(spec.environment)
         admitted = run_guard.admit(self.login, spec)
         self.role = self.record.role = spec.role or admitted.owner
         self.left = None if self.check else self.store.load()

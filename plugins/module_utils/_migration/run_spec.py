@@ -105,7 +105,9 @@ def _queries(where: str, items: Sequence[Mapping[str, Any]], *, expects: bool) -
             raise DbopsError(
                 f"{where}: {dict(item)!r} is incomplete", f"Give name, query{' and expect' if expects else ''}."
             )
-        text = str(expect).lower() if isinstance(expect, bool) else str(expect if expect is not None else "")
+        text = str(expect if expect is not None else "")
+        # A bare true of YAML comes as Python writes it.
+        text = text.lower() if text in ("True", "False") else text
         found.append(Query(str(item["name"]), str(item["query"]), text))
     return tuple(found)
 

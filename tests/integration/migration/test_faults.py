@@ -122,8 +122,8 @@ def test_lock_timeout(migrate_host: MigrateHost, shop: str) -> None:
     assert "had to wait" in done.stage("apply")["detail"]
 
 
-# Before the first commit, between its being written down and being made, after a concurrent build, before the last.
-@pytest.mark.parametrize("moment", [2, 3, 6, 10])
+# Between the first commit's being written down and its being made; before the last.
+@pytest.mark.parametrize("moment", [3, 10])
 def test_killed(migrate_host: MigrateHost, shop: str, moment: int) -> None:
     done = migrate_host.migrate(shop, GOOD, {"DBOPS_KILL_AFTER": moment})
     assert done.status == KILLED, done.said

@@ -19,6 +19,8 @@ from tests.throwaway import CHECKOUT
 
 ONE = "CREATE TABLE one (id int PRIMARY KEY);"
 TWO = "ALTER TABLE one ADD COLUMN note text;\nCREATE TABLE two (id int);"
+# What differs between the versions of PostgreSQL is in the fault table.
+pytestmark = pytest.mark.parametrize("pg_server", [17], indirect=True, ids=["pg17"])
 LAYOUTS = {
     "prisma": ("20260101_one/migration.sql", "20260102_two/migration.sql"),
     "flyway": ("V1__one.sql", "V2__two_more.sql"),
@@ -92,6 +94,11 @@ def test_command(migrate_host: MigrateHost, shop: str) -> None:
     assert (done.status, done.record["way_back"]) == (17, "restore"), done.said
     assert "division by zero" in done.record["words"]
     assert migrate_host.look(shop) == before
+    other = migrate_host.migrate(
+        shop, {}, layout="command", command=good, database_url="postgresql://app:hunter2@db1/other?sslmode=verify-full"
+    )
+    assert (other.status, "names another database" in other.record["words"]) == (11, True), other.said
+    assert "hunter2" not in other.said + str(other.record)
     done = migrate_host.migrate(shop, {}, layout="command", command=good)
     assert (done.status, done.record["verdict"]) == (0, "migrated"), done.said
     assert migrate_host.psql(shop, "SELECT version_num FROM alembic_version") == "b2"
@@ -160,9 +167,6 @@ def test_playbook(migrate_host: MigrateHost, shop: str, run_playbook: RunPlayboo
     (source / "002_drop.sql").write_text(
         "-- dbops: contracts 001_phone\nSET lock_timeout = '2s';\nALTER TABLE customers DROP COLUMN email;\n"
     )
-    early = run_playbook(play, *given)
-    assert early.returncode != 0
-    assert "has been live for 0 of 7 days" in early.stdout
     old = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=8)
     migrate_host.psql(shop, f"UPDATE dbops.migration_history SET applied_at = '{old.isoformat()}'")
     migrate_host.psql(

@@ -98,8 +98,8 @@ def stalls(client: Host) -> tuple[float, float]:
     # Columns: client, transaction, time in us, script, end in s, end in us, lag in us. With a rate the time counts from
     # when the transaction should have begun.
     script = (
-        "cat /root/pgbench_log.* | awk '{print $5 + $6 / 1000000, $3}' | sort -n | awk '"
-        "NR > 1 && $1 - last > gap {gap = $1 - last} {last = $1; if ($2 > most) most = $2} END {print most, gap}'"
+        "cat /root/pgbench_log.* | awk '{printf \"%.6f %d\\n\", $5 + $6 / 1000000, $3}' | sort -n | awk '"
+        "NR > 1 && $1 - last > gap {gap = $1 - last} {last = $1; if ($2 > most) most = $2} END {print most + 0, gap + 0}'"
     )
     most, gap = shell(client, script).split()
     return float(most) / 1e6, float(gap)

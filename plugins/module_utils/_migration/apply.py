@@ -15,6 +15,7 @@ from typing import Any
 from ansible_collections.dbops.postgres.plugins.module_utils._migration import history
 from ansible_collections.dbops.postgres.plugins.module_utils._migration.run_look import Validity, validity
 from ansible_collections.dbops.postgres.plugins.module_utils._migration.run_session import (
+    answers,
     looking,
     lost,
     migrating,
@@ -223,6 +224,7 @@ class Apply:
 
 def committed(login: Login, database: str, xid: str) -> bool:
     """Whether a transaction was committed; waits while it is still ending."""
+    answers(login, database)
     end = time.monotonic() + 60
     while True:
         with looking(login, database) as cursor:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Generator
 from typing import Any
 
@@ -17,6 +18,7 @@ with contextlib.suppress(ImportError):  # _postgres.connect says that it is miss
     import psycopg2
     from psycopg2 import sql
 
+ANSWER_SECONDS = 120
 NAME = "dbops.postgres migration"
 # What a session of this role in this database would have: the narrowest setting wins, as in PostgreSQL.
 _SETTINGS = """
@@ -60,6 +62,23 @@ def looking(login: Login, database: str) -> Generator[Any, None, None]:
             yield cursor
     finally:
         connection.close()
+
+
+def answers(login: Login, database: str, seconds: float = ANSWER_SECONDS) -> None:
+    """Wait until the server answers again, where it may be recovering from a crash.
+
+    :raises DbopsError: it does not.
+    """
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            with looking(login, database) as cursor:
+                cursor.execute("SELECT 1")
+            return
+        except (DbopsError, psycopg2.Error):
+            if time.monotonic() > end:
+                raise
+        time.sleep(0.5)
 
 
 def timeouts(cursor: Any, lock: float, statement: float) -> None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from ansible_collections.dbops.postgres.plugins.module_utils._migration import history
 from ansible_collections.dbops.postgres.plugins.module_utils._migration.rehearse import differences
 from ansible_collections.dbops.postgres.plugins.module_utils._migration.run_session import (
+    answers,
     looking,
     migrating,
     said,
@@ -77,6 +78,7 @@ class WayBack:
     def go(self, pending: Sequence[Migration]) -> Outcome:
         """Go back."""
         try:
+            answers(self.login, self.spec.database)
             self._unmark()
             if not self.state.applied and not self.state.flight.segment and self._as_before():
                 return Outcome(ROLLBACK, "PostgreSQL rolled everything back: the database is exactly as before")

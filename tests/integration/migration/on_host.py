@@ -9,7 +9,8 @@
 A run prints its record, a look everything that is in a database. DBOPS_SQL is executed in the database as the stage
 apply begins. DBOPS_KILL=3 makes the run kill itself at the third time that it writes down where it stands,
 DBOPS_KILL_AFTER=3 just after that, DBOPS_KILL_LATER=3 a second later, DBOPS_KILL_SWAP before a restored database takes
-its place; DBOPS_TERMINATE ends its session before the first commit.
+its place; DBOPS_TERMINATE ends its session before the first commit,
+and DBOPS_TERMINATE=crash kills it.
 """
 
 from __future__ import annotations
@@ -66,7 +67,10 @@ def faults(database: str) -> None:
 
     def ended(self: apply.Apply, cursor: Any, *given: Any) -> None:
         pid = cursor.connection.info.backend_pid
-        execute(database, f"SELECT pg_catalog.pg_terminate_backend({pid}, 5000)")
+        if os.environ["DBOPS_TERMINATE"] == "crash":
+            os.kill(pid, signal.SIGKILL)  # the whole server starts anew
+        else:
+            execute(database, f"SELECT pg_catalog.pg_terminate_backend({pid}, 5000)")
         note(self, cursor, *given)
 
     run_state.Store.save = counted  # type: ignore

@@ -192,9 +192,10 @@ def test_a_host_that_cannot_read_its_own_backups(migrate_host: MigrateHost, shop
     as_before(migrate_host, shop, before)
 
 
-def test_killed_backend(migrate_host: MigrateHost, shop: str) -> None:
+@pytest.mark.parametrize("how", ["ended", "crash"])
+def test_killed_backend(migrate_host: MigrateHost, shop: str, how: str) -> None:
     before = migrate_host.look(shop)
-    done = migrate_host.migrate(shop, GOOD, {"DBOPS_TERMINATE": 1})
+    done = migrate_host.migrate(shop, GOOD, {"DBOPS_TERMINATE": how})
     assert (done.status, done.record["way_back"]) == (17, "rollback"), done.said
     assert "apply failed: 001_phone.sql:1: " in done.record["words"]
     as_before(migrate_host, shop, before)

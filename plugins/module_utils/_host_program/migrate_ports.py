@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
@@ -198,14 +199,18 @@ class HostPorts:
         if self.target is None:
             raise AssertionError(self.set_id)
         found = drill_set.opened(self.target, self.set_id)
-        dumped = next(item for item in found.databases if item.name == self.database)
+        dumped = next((item for item in found.databases if item.name == self.database), None)
+        if dumped is None:
+            raise DbopsError(f"Set {self.set_id} has no database {self.database!r}")
         area = drill_cluster.area(self.drill.scratch)
-        with drill_cluster.alone(area), config.identity("") as key:
+        with ExitStack() as stack:
+            stack.enter_context(drill_cluster.alone(area))
+            key = stack.enter_context(config.identity(""))
             drill_cluster.leftovers(area)
             about = {"set": found.id, "migration of": self.database}
-            with drill_cluster.cluster(area, found.major, found.superuser, about) as made:
-                self._load(made, found, dumped, key)
-                yield made
+            made = stack.enter_context(drill_cluster.cluster(area, found.major, found.superuser, about))
+            self._load(made, found, dumped, key)
+            yield made
 
     def _load(self, made: Cluster, found: Manifest, dumped: DumpedDatabase, key: str) -> None:
         settings = drill_load.settings_for({dumped.name: dumped.extensions}, made.binaries)

@@ -122,7 +122,7 @@ def read(cursor: Any, layout: str, table: str = "") -> History:
     :param table: the tool's table where it is not in its usual place: ``schema.name``.
     :raises DbopsError: there are two of them.
     """
-    schema, _, name = table.rpartition(".")
+    schema, _dot, name = table.rpartition(".")
     schema = schema or (_OUR_SCHEMA if layout == PLAIN and not table else "")
     names = [name] if name else list(_OF_COMMANDS) if layout == COMMAND else [TABLES[layout]]
     cursor.execute(_FIND, (names, schema, schema, names))
@@ -205,7 +205,7 @@ def keep(cursor: Any, layout: str) -> None:
 
 def create(cursor: Any, layout: str, table: str = "") -> tuple[str, str]:
     """Make the tool's table, as the tool makes it; where it is."""
-    schema, _, name = table.rpartition(".")
+    schema, _dot, name = table.rpartition(".")
     name = name or TABLES[layout]
     if layout == PLAIN and not schema:
         schema = _OUR_SCHEMA

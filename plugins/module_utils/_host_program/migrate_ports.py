@@ -229,6 +229,18 @@ class HostPorts:
         compared = drill_set.compared(made.login, dumped.name, dumped, self.drill.jobs)
         if problems := [*compared.contents, *compared.schema]:
             raise BackupError(problems, "The set is not what was dumped: take another.")
+        self._drop_new(made, dumped)
+
+    def _drop_new(self, made: Cluster, dumped: DumpedDatabase) -> None:
+        """Drop what every new database has and the dumped one had no more."""
+        connection = _postgres.connect(made.login, dumped.name, autocommit=True)
+        try:
+            with connection.cursor() as cursor:
+                for name in ("schema public", "extension plpgsql"):
+                    if name not in dumped.contents.schema:
+                        cursor.execute(f"DROP {name}")
+        finally:
+            connection.close()
 
     def _fetched(self, made: Cluster, item: StoredObject, name: str, key: str) -> str:
         if self.target is None:

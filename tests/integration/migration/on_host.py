@@ -5,12 +5,14 @@
 
     python3 on_host.py migrate PARAMETERS
     python3 on_host.py look DATABASE
+    python3 on_host.py snapshot DATABASE
 
-A run prints its record, a look everything that is in a database. DBOPS_SQL is executed in the database as the stage
-apply begins. DBOPS_KILL=3 makes the run kill itself at the third time that it writes down where it stands,
-DBOPS_KILL_AFTER=3 just after that, DBOPS_KILL_LATER=3 a second later, DBOPS_KILL_SWAP before a restored database takes
-its place; DBOPS_TERMINATE ends its session before the first commit,
-and DBOPS_TERMINATE=crash kills it.
+A run prints its record, a look everything that is in a database, a snapshot its schema.
+
+DBOPS_SQL is executed in the database as the stage apply begins. DBOPS_KILL=3 makes the run kill itself at the third
+time that it writes down where it stands, DBOPS_KILL_AFTER=3 just after that, DBOPS_KILL_LATER=3 a second later,
+DBOPS_KILL_SWAP before a restored database takes its place. DBOPS_TERMINATE ends its session before the first commit;
+DBOPS_TERMINATE=crash kills it.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ from ansible_collections.dbops.postgres.plugins.module_utils._backup import cont
 from ansible_collections.dbops.postgres.plugins.module_utils._host_program import migrate
 from ansible_collections.dbops.postgres.plugins.module_utils._migration import apply, run_state
 from ansible_collections.dbops.postgres.plugins.module_utils._postgres import Login
+from ansible_collections.dbops.postgres.plugins.module_utils._schema import observe
 
 LIVE = Login()
 
@@ -109,5 +112,13 @@ def look(database: str) -> int:
     return 0
 
 
+def snapshot(database: str) -> int:
+    connection = _postgres.connect(LIVE, database)
+    with connection.cursor() as cursor:
+        print(observe.snapshot(cursor).to_json())
+    connection.close()
+    return 0
+
+
 if __name__ == "__main__":
-    sys.exit({"migrate": run, "look": look}[sys.argv[1]](sys.argv[2]))
+    sys.exit({"migrate": run, "look": look, "snapshot": snapshot}[sys.argv[1]](sys.argv[2]))

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.integration.migration.conftest import FILES, ON_COPY, SETS, MigrateHost
+from tests.throwaway import CHECKOUT
 
 GOOD = {
     "001_phone.sql": "ALTER TABLE customers ADD COLUMN phone text;",
@@ -22,6 +23,7 @@ GOOD = {
     "CREATE TABLE phones (id int PRIMARY KEY, customer int REFERENCES customers);",
     "003_fill.down.sql": "DROP TABLE phones; UPDATE customers SET phone = NULL;",
 }
+NASTY = (CHECKOUT / "tests" / "integration" / "backup" / "nasty.sql").read_text()
 # Goes well on the copy, and not on the live server.
 ONLY_LIVE = f"SELECT 1 / (CASE WHEN {ON_COPY} THEN 1 ELSE 0 END);"
 FAILING_SMOKE = [{"name": "alive", "query": f"SELECT {ON_COPY}", "expect": True}]
@@ -52,6 +54,19 @@ def test_all_goes_well(migrate_host: MigrateHost, shop: str) -> None:
     assert migrate_host.left() == []
     again = migrate_host.migrate(shop, GOOD)
     assert (again.status, again.record["verdict"]) == (0, "nothing to do")
+
+
+def test_a_copy_of_a_difficult_database_is_not_taken_for_drift(migrate_host: MigrateHost, shop: str) -> None:
+    text = NASTY.replace("{p}", f"{shop}_").replace("{d}", shop)
+    migrate_host.psql(shop, f"CREATE ROLE {shop}_owner; CREATE ROLE {shop}_app;\nDROP OWNED BY migrate_owner;\n{text}")
+    try:
+        files = {"001_a.sql": "ALTER TABLE t ADD COLUMN more int;", "001_a.down.sql": "ALTER TABLE t DROP COLUMN more;"}
+        done = migrate_host.migrate(shop, files, role="postgres")
+        assert done.status == 0, done.said
+        assert [item["down"] for item in done.record["migrations"]] == ["proven"], done.said
+    finally:
+        migrate_host.psql("postgres", f"DROP DATABASE {shop} WITH (FORCE);")
+        migrate_host.psql("postgres", f"DROP ROLE {shop}_owner; DROP ROLE {shop}_app")
 
 
 def test_a_check_leaves_no_trace(migrate_host: MigrateHost, shop: str) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.conftest import RunPlaybook
-from tests.integration.migration.conftest import FILES, MigrateHost
+from tests.integration.migration.conftest import CODE, FILES, MigrateHost
 from tests.throwaway import CHECKOUT
 
 ONE = "CREATE TABLE one (id int PRIMARY KEY);"
@@ -104,6 +104,17 @@ def test_command(migrate_host: MigrateHost, shop: str) -> None:
     assert migrate_host.psql(shop, "SELECT version_num FROM alembic_version") == "b2"
 
 
+def test_drift(migrate_host: MigrateHost, shop: str) -> None:
+    path = f"{FILES}/snapshot.json"
+    migrate_host.host.run("sh", "-c", f"python3 {CODE}/on_host.py snapshot {shop} >{path}")
+    done = migrate_host.migrate(shop, {"01_one.sql": ONE}, expected_schema=path)
+    assert (done.status, done.stage("drift")["detail"]) == (0, "as expected"), done.said
+    migrate_host.psql(shop, "CREATE INDEX surprise ON orders (note)")
+    surprised = migrate_host.migrate(shop, {"01_one.sql": ONE, "02_two.sql": TWO}, expected_schema=path)
+    assert (surprised.status, surprised.record["failed_stage"]) == (13, "drift")
+    assert "surprise" in surprised.record["words"]
+
+
 def test_what_is_refused(migrate_host: MigrateHost, shop: str) -> None:
     before = migrate_host.look(shop)
     wanted = migrate_host.migrate(shop, {"01_one.sql": ONE}, environment="prod")
@@ -183,3 +194,5 @@ def test_playbook(migrate_host: MigrateHost, shop: str, run_playbook: RunPlayboo
     assert migrate_host.host.run("sh", "-c", "ls -d /tmp/dbops-migrate-* 2>/dev/null || true") == ""
     said = migrate_host.host.run("journalctl", "-t", "ansible-dbops.postgres.pg_migrate", "-n", "200", "-o", "cat")
     assert "verify: passed" in said
+    left = migrate_host.host.run("cat", f"/var/lib/dbops-postgres/evidence/checks/pg_migrate--{shop}.json")
+    assert json.loads(left)["controls"] == {"E-3": True, "E-4": True}

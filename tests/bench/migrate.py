@@ -11,6 +11,7 @@ none may take a second. The hosts are those of the measurement of the pool.
 
 from __future__ import annotations
 
+import datetime
 import json
 import os
 import re
@@ -93,16 +94,18 @@ def migrate(db: Host) -> dict[str, Any]:
     return result
 
 
-def stalls(client: Host) -> tuple[float, float]:
-    """The longest time of a transaction, and the longest time in which none ended, in seconds."""
+def transactions(client: Host) -> list[tuple[float, float]]:
+    """When each transaction ended, and how long it took, in seconds; in order."""
     # Columns: client, transaction, time in us, script, end in s, end in us, lag in us. With a rate the time counts from
     # when the transaction should have begun.
-    script = (
-        "cat /root/pgbench_log.* | awk '{printf \"%.6f %d\\n\", $5 + $6 / 1000000, $3}' | sort -n | awk '"
-        "NR > 1 && $1 - last > gap {gap = $1 - last} {last = $1; if ($2 > most) most = $2} END {print most + 0, gap + 0}'"
-    )
-    most, gap = shell(client, script).split()
-    return float(most) / 1e6, float(gap)
+    lines = shell(client, "cat /root/pgbench_log.*").splitlines()
+    columns = [line.split() for line in lines]
+    return sorted((float(row[4]) + float(row[5]) / 1e6, float(row[2]) / 1e6) for row in columns if row[2].isdigit())
+
+
+def longest(found: list[tuple[float, float]], since: float, until: float) -> float:
+    """The longest transaction that ended in this time."""
+    return max((took for end, took in found if since <= end <= until), default=0.0)
 
 
 def main() -> int:
@@ -115,26 +118,34 @@ def main() -> int:
         found: dict[str, str] = {}
         worker = threading.Thread(target=load, args=(client, db, found))
         worker.start()
-        time.sleep(5)
+        time.sleep(10)
         with step("the migration"):
             done = migrate(db)
+        run = json.loads(shell(db, f"cat {done['path']}"))
         worker.join()
         said = found["said"]
         failed = int((re.search(r"failed transactions: (\d+)", said) or [0, 0])[1])
         count = int((re.search(r"transactions actually processed: (\d+)", said) or [0, 0])[1])
-        longest, gap = stalls(client)
+        log = transactions(client)
     finally:
         down(GROUP)
     stages = {stage["name"]: stage["seconds"] for stage in done.get("stages", [])}
     times = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in stages.items() if seconds >= 0.05)
     whole = "aborted" not in said and sum(stages.values()) < SECONDS - 10
+    whenever = longest(log, 0, float("inf"))
+    # The record says to the second when it began.
+    started = datetime.datetime.fromisoformat(run["started"]).timestamp()
+    ended = started + run["seconds"] + 1
+    begun = ended - stages.get("apply", 0) - stages.get("verify", 0) - 1
+    alone = max(longest(log, 0, started), longest(log, ended + 1, float("inf")))
     print(
         f"1,000,000 rows, {CLIENTS} clients through the pool at {RATE}/s: {done.get('verdict')}; {times}; "
-        f"{count} transactions, {failed} failed, longest {longest:.2f} s, longest silence {gap:.2f} s "
+        f"{count} transactions, {failed} failed; longest {whenever:.2f} s, while it was applied "
+        f"{longest(log, begun, ended):.2f} s, before and after the run {alone:.2f} s "
         f"(wanted: 0 failed, < {STALL_SECONDS:g} s)"
     )
     good = done.get("verdict") == "migrated" and whole and count and not failed
-    return int(not good or max(longest, gap) >= STALL_SECONDS)
+    return int(not good or whenever >= STALL_SECONDS)
 
 
 if __name__ == "__main__":

@@ -58,6 +58,7 @@ SELECT n.nspname, (SELECT oid::bigint FROM pg_catalog.pg_database WHERE datname 
  WHERE e.extname = 'pg_stat_statements'
 """
 _MOST_LINES = 8
+_NICE = 15
 _ASIDE = "sets"
 _ROOM = 1.3
 _SPARE_BYTES = 200 * 1024**2
@@ -205,6 +206,7 @@ class HostPorts:
         area = drill_cluster.area(self.drill.scratch)
         with ExitStack() as stack:
             stack.enter_context(drill_cluster.alone(area))
+            stack.enter_context(_behind())
             key = stack.enter_context(config.identity(""))
             drill_cluster.leftovers(area)
             about = {"set": found.id, "migration of": self.database}
@@ -348,6 +350,20 @@ def _fields(kind: str, fields: Mapping[str, Any]) -> dict[str, Any]:
     """What a copy has in common with its original: not the order of columns, nor the version of an extension."""
     left_out = {"columns", "version"} if kind == "extension" else {"columns"}
     return {key: value for key, value in fields.items() if key not in left_out}
+
+
+@contextlib.contextmanager
+def _behind() -> Generator[None, None, None]:
+    """Let the live server go first: what is started here, the server of the copy too, gets what it leaves over."""
+    if os.geteuid() != 0:  # only root can take it back
+        yield
+        return
+    before = os.getpriority(os.PRIO_PROCESS, 0)
+    os.setpriority(os.PRIO_PROCESS, 0, _NICE)
+    try:
+        yield
+    finally:
+        os.setpriority(os.PRIO_PROCESS, 0, before)
 
 
 def _readable() -> bool:

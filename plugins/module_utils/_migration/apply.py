@@ -24,7 +24,7 @@ from ansible_collections.dbops.postgres.plugins.module_utils._migration.run_sess
 )
 from ansible_collections.dbops.postgres.plugins.module_utils._migration.run_spec import MigrateSpec
 from ansible_collections.dbops.postgres.plugins.module_utils._migration.run_split import Segment, Statement
-from ansible_collections.dbops.postgres.plugins.module_utils._migration.run_state import State, Store, in_flight
+from ansible_collections.dbops.postgres.plugins.module_utils._migration.run_state import Flight, State, Store, in_flight
 from ansible_collections.dbops.postgres.plugins.module_utils._migration.source import GOLANG_MIGRATE, Migration, Source
 from ansible_collections.dbops.postgres.plugins.module_utils._migration.take_back import segments_of
 from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError
@@ -195,13 +195,26 @@ class Apply:
                 raise DbopsError(
                     f"{migration.path}:{segment.statements[0].line} was running when the run was interrupted, and how "
                     "far it came cannot be known",
-                    "Go back: interrupted=back.",
+                    "It is taken back.",
+                    untouched="",
                 )
             if self._was_done(flight.xid, segment):
                 self.state = in_flight(self.state, flight.migration, flight.segment + 1)
                 words.append(f"{migration.path} is applied in part, and goes on where it was interrupted")
         self.state = self.store.save(self.state)
         return [f"{len(applied)} of {len(pending)} migration(s) were applied", *words]
+
+    def settle(self, pending: Sequence[Migration]) -> None:
+        """After a failure: what is applied is what the database says, whatever could be written down.
+
+        :raises DbopsError: the server does not answer.
+        """
+        answers(self.login, self.spec.database)
+        with looking(self.login, self.spec.database) as cursor:
+            now = history.read(cursor, self.source.layout, self.spec.history_table)
+        applied = self._applied(pending, now)
+        flight = Flight() if self.state.flight.migration in applied else self.state.flight
+        self.state = replace(self.state, applied=applied, flight=flight)
 
     def _applied(self, pending: Sequence[Migration], history_now: history.History) -> tuple[str, ...]:
         open_ids = {migration.id for migration in history.pending(self.source, history_now)}

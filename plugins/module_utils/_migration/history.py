@@ -163,6 +163,8 @@ def pending(source: Source, history: History) -> tuple[Migration, ...]:
     :raises DbopsError: the files are not those that were applied.
     """
     layout = source.layout
+    if layout == COMMAND:
+        return ()
     known = {same_id(layout, m.id): number for number, m in enumerate(source.migrations)}
     applied = {same_id(layout, row.id): row for row in history.rows if row.done}
     upto = -1

@@ -19,10 +19,13 @@ from ansible_collections.dbops.postgres.plugins.module_utils._postgres import Lo
 with contextlib.suppress(ImportError):  # _postgres.connect says that it is missing
     import psycopg2
 
+# What somebody else is building at this moment is not valid yet either, and none of our business.
 _INVALID = """
 SELECT n.nspname, c.relname FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
   JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
- WHERE NOT i.indisvalid AND c.relkind = 'i' AND n.nspname !~ '^pg_' ORDER BY 1, 2
+ WHERE NOT i.indisvalid AND c.relkind = 'i' AND n.nspname !~ '^pg_'
+   AND NOT EXISTS (SELECT FROM pg_catalog.pg_stat_progress_create_index p WHERE p.index_relid = c.oid)
+ ORDER BY 1, 2
 """
 _NOT_VALIDATED = """
 SELECT conrelid::regclass::text, conname FROM pg_catalog.pg_constraint

@@ -206,7 +206,6 @@ class HostPorts:
         area = drill_cluster.area(self.drill.scratch)
         with ExitStack() as stack:
             stack.enter_context(drill_cluster.alone(area))
-            stack.enter_context(_behind())
             key = stack.enter_context(config.identity(""))
             drill_cluster.leftovers(area)
             about = {"set": found.id, "migration of": self.database}
@@ -219,6 +218,7 @@ class HostPorts:
         roles = self._fetched(made, found.globals, "globals", key)
         dump = self._fetched(made, dumped.dump, "dump", key)
         drill_cluster.start(made, {**settings, **dict(self.drill.settings)})
+        _behind(made)
         with open(roles, encoding="utf-8") as file:
             drill_load.restore_globals(made, file.read())
         lacking = drill_load.missing_extensions(made, {dumped.name: dumped.extensions})
@@ -352,18 +352,11 @@ def _fields(kind: str, fields: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in fields.items() if key not in left_out}
 
 
-@contextlib.contextmanager
-def _behind() -> Generator[None, None, None]:
-    """Let the live server go first: what is started here, the server of the copy too, gets what it leaves over."""
-    if os.geteuid() != 0:  # only root can take it back
-        yield
-        return
-    before = os.getpriority(os.PRIO_PROCESS, 0)
-    os.setpriority(os.PRIO_PROCESS, 0, _NICE)
-    try:
-        yield
-    finally:
-        os.setpriority(os.PRIO_PROCESS, 0, before)
+def _behind(made: Cluster) -> None:
+    """Let the live server go first: the sessions of the copy get what it leaves over."""
+    pid = os.path.join(made.data, "postmaster.pid")
+    with contextlib.suppress(OSError, ValueError), open(pid, encoding="utf-8") as file:
+        os.setpriority(os.PRIO_PROCESS, int(file.readline()), _NICE)
 
 
 def _readable() -> bool:

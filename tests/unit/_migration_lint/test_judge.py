@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -318,3 +319,9 @@ def test_waived_findings_do_not_change_with_the_order_of_approvals() -> None:
 
 def test_source_of_a_command_has_nothing_to_judge() -> None:
     assert lint(Source("command", ()), [], [], Options(replace(Live(NOW), after_days=1))) == []
+
+
+def test_guide_has_the_table_of_rules() -> None:
+    guide = Path(__file__).parents[3].joinpath("docs", "migrations-lint.md").read_text(encoding="utf-8")
+    for rule in REGISTRY.rules.values():
+        assert f"| `{rule.id}` | {rule.klass} | {rule.severity.value} | {rule.why} |" in guide

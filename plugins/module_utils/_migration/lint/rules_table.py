@@ -346,7 +346,7 @@ def index(ctx: Context, node: Any) -> Iterator[Hit]:
         return  # ON ONLY a partitioned table: it is empty until the partitions' indexes are attached
     else:
         text = safe.concurrently(ctx.layout, ctx.statement.text)
-    yield Hit("index-concurrently", f"{table}.{node.idxname or 'index'}", text)
+    yield Hit("index-concurrently", f"{table}.{node.idxname}" if node.idxname else str(table), text)
 
 
 @REGISTRY.on("ReindexStmt")

@@ -325,3 +325,23 @@ def test_guide_has_the_table_of_rules() -> None:
     guide = Path(__file__).parents[3].joinpath("docs", "migrations-lint.md").read_text(encoding="utf-8")
     for rule in REGISTRY.rules.values():
         assert f"| `{rule.id}` | {rule.klass} | {rule.severity.value} | {rule.why} |" in guide
+
+
+@pytest.mark.parametrize(
+    ("sql", "rules"),
+    [
+        ("CREATE TABLE t OF a.b (c, d NOT NULL);", []),
+        ("DROP CAST (text AS int);", []),
+        ("DROP OPERATOR + (int, int);", []),
+        ("DROP TRANSFORM FOR int LANGUAGE sql;", []),
+        ("DROP CAST (text AS int) CASCADE;", ["drop-cascade"]),
+        ("GRANT SELECT ON LARGE OBJECT 42 TO PUBLIC;", ["grant-to-public"]),
+        ("ALTER TABLE t ADD COLUMN a int[] DEFAULT ARRAY[]::int[];", []),
+        ("ALTER TABLE t ADD COLUMN a int DEFAULT coalesce(NULL, 1);", []),
+        ("UPDATE t SET (a, b) = (1, 2);", ["update-without-where"]),
+        ("ALTER SYSTEM RESET ALL;", ["not-in-transaction", "alter-system"]),
+        ("DO LANGUAGE plperl 'x';", ["dynamic-ddl"]),
+    ],
+)
+def test_odd_statements(sql: str, rules: list[str]) -> None:
+    assert sorted(finding.rule for finding in run({"1.sql": sql})) == sorted(rules)

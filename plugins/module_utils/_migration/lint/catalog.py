@@ -112,6 +112,8 @@ class Catalog:
     def add_column(self, name: Name, node: Any) -> None:
         """As ALTER TABLE ... ADD COLUMN, or as part of a new table."""
         table = self.table(name)
+        if node.typeName is None:
+            return  # of a typed table, which has the columns of its type
         kind = type_of(node.typeName)
         table.columns[node.colname] = Type(SERIALS[kind.name]) if kind.name in SERIALS else kind
         kinds = {enum(constraint.contype) for constraint in node.constraints or ()}

@@ -65,11 +65,16 @@ _SPELLED = {
 
 
 def name_of(node: Any) -> Name:
-    """Of a RangeVar, a tuple of Strings or a TypeName."""
+    """Of a RangeVar, a String, a tuple of Strings or a TypeName; what has no name, such as a cast, is its text."""
     if hasattr(node, "relname"):
         return _name([node.schemaname or "", node.relname])
+    if hasattr(node, "sval"):
+        return Name("", node.sval)
+    node = getattr(node, "objname", node)
     parts = getattr(node, "names", node)
-    return _name([part.sval for part in parts])
+    if isinstance(parts, tuple) and parts and all(hasattr(part, "sval") for part in parts):
+        return _name([part.sval for part in parts])
+    return Name("", ", ".join(map(sql_of, parts)) if isinstance(parts, tuple) else sql_of(parts))
 
 
 def _name(parts: list[str]) -> Name:

@@ -89,10 +89,7 @@ def default_privileges(ctx: Context, node: Any) -> Iterator[Hit]:
 
 
 def _granted(node: Any) -> str:
-    names = []
-    for item in node.objects or ():
-        names.append(item.sval if hasattr(item, "sval") else str(name_of(getattr(item, "objname", item))))
-    return ", ".join(names)
+    return ", ".join(str(name_of(item)) for item in node.objects or ())
 
 
 @REGISTRY.on("CreateRoleStmt", "AlterRoleStmt")

@@ -125,7 +125,7 @@ def drop(ctx: Context, node: Any) -> Iterator[Hit]:
     cascades = enum(node.behavior) == "DROP_CASCADE"
     rule = _DROPS.get(kind, "")
     for item in node.objects:
-        name = _dropped(item)
+        name = name_of(item)
         if ctx.catalog.is_new(name):
             continue
         if cascades:
@@ -134,12 +134,6 @@ def drop(ctx: Context, node: Any) -> Iterator[Hit]:
         elif rule and name not in ctx.made_here:
             gone = Gone(name.name) if REGISTRY.rules[rule].klass == CONTRACT else None
             yield Hit(rule, str(name), safe.later(safe.UNNEEDED_SINCE, f"{sql_of(node)};"), gone=gone)
-
-
-def _dropped(item: Any) -> Name:
-    if hasattr(item, "sval"):
-        return Name("", item.sval)
-    return name_of(getattr(item, "objname", item))
 
 
 def _without_cascade(node: Any) -> str:

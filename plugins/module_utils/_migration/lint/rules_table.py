@@ -269,8 +269,12 @@ def _volatile(expression: Any) -> bool:
     if kind == "A_Expr":
         return any(_volatile(side) for side in (expression.lexpr, expression.rexpr) if side is not None)
     if kind in ("A_ArrayExpr", "CoalesceExpr"):
-        return any(_volatile(item) for item in (getattr(expression, "elements", None) or expression.args or ()))
+        return any(_volatile(item) for item in (_members(expression)))
     return kind not in ("A_Const", "SQLValueFunction")
+
+
+def _members(expression: Any) -> Any:
+    return getattr(expression, "elements", None) or getattr(expression, "args", None) or ()
 
 
 @REGISTRY.on_alter("AT_SetNotNull")
@@ -416,7 +420,7 @@ def rename(ctx: Context, node: Any) -> Iterator[Hit]:
             text = safe.rename_table(ctx.migration, table, node.newname, ctx.version)
             yield Hit("rename-table", str(table), text, gone=Gone(table.name))
     elif kind in ("OBJECT_SCHEMA", "OBJECT_TYPE", "OBJECT_DOMAIN", "OBJECT_FUNCTION", "OBJECT_PROCEDURE"):
-        old = node.subname or str(_dotted(node.object))
+        old = node.subname or str(name_of(node.object))
         text = "-- Make it anew with the new name, move the code, then drop the old one."
         yield Hit("rename-other", old, text, gone=Gone(old.rpartition(".")[2]))
 
@@ -429,15 +433,9 @@ def rename_value(ctx: Context, node: Any) -> Iterator[Hit]:
         yield Hit("rename-other", f"{name}.{node.oldVal}", text, gone=Gone(node.oldVal))
 
 
-def _dotted(item: Any) -> Name:
-    if hasattr(item, "sval"):
-        return Name("", item.sval)
-    return name_of(getattr(item, "objname", item))
-
-
 @REGISTRY.on("AlterObjectSchemaStmt")
 def set_schema(ctx: Context, node: Any) -> Iterator[Hit]:
-    name = name_of(node.relation) if node.relation else _dotted(node.object)
+    name = name_of(node.relation) if node.relation else name_of(node.object)
     if not ctx.catalog.is_new(name):
         view = Name(node.newschema, name.name).sql
         options = safe.view_options(ctx.version)

@@ -34,6 +34,7 @@ CREATE TABLE order_status (name text PRIMARY KEY, is_active boolean);
 ALTER TABLE orders ADD CONSTRAINT total_set CHECK (total IS NOT NULL) NOT VALID;
 ALTER TABLE orders ADD CONSTRAINT customer_known FOREIGN KEY (customer_id) REFERENCES customers (id) NOT VALID;
 """
+EVENTS_INDEX = "CREATE UNIQUE INDEX events_old_id ON events_old (id);"
 PROVEN = "ALTER TABLE orders VALIDATE CONSTRAINT total_set;"
 ALONE = "-- dbops: no-transaction\n"
 
@@ -125,6 +126,11 @@ UNSAFE = (
     ),
     bad(SQUAWK, "ALTER TABLE orders ADD CONSTRAINT number_key UNIQUE (number);", "unique-using-index"),
     bad(EUGENE, "ALTER TABLE events_old ADD PRIMARY KEY (id);", "unique-using-index"),
+    bad(
+        *(EUGENE, "ALTER TABLE events_old ADD CONSTRAINT events_key PRIMARY KEY USING INDEX events_old_id;"),
+        "set-not-null",
+        before=EVENTS_INDEX,
+    ),
     bad(
         STRONG,
         "ALTER TABLE orders ADD CONSTRAINT apart EXCLUDE USING gist (number WITH =);",
@@ -230,6 +236,11 @@ SAFE = (
     ),
     Case(SQUAWK, "ALTER TABLE orders ADD CONSTRAINT number_key UNIQUE USING INDEX orders_number_idx;"),
     Case(EUGENE, "ALTER TABLE events_old ADD CONSTRAINT events_old_pkey PRIMARY KEY USING INDEX events_old_idx;"),
+    Case(
+        EUGENE,
+        "ALTER TABLE events_old ADD CONSTRAINT events_key PRIMARY KEY USING INDEX events_old_id;",
+        before=EVENTS_INDEX + "ALTER TABLE events_old ALTER COLUMN id SET NOT NULL;",
+    ),
     Case(STRONG, "ALTER TABLE customers ALTER COLUMN email TYPE varchar(200);"),
     Case(STRONG, "ALTER TABLE customers ALTER COLUMN email TYPE text;"),
     Case(STRONG, "ALTER TABLE customers ALTER COLUMN amount TYPE numeric(12, 2);"),

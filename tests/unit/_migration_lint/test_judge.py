@@ -328,6 +328,21 @@ def test_guide_has_the_table_of_rules() -> None:
 
 
 @pytest.mark.parametrize(
+    ("sql", "safe"),
+    [
+        ("create index on t (a, lower(b));", "create index CONCURRENTLY t_a_expr_idx on t (a, lower(b));"),
+        (
+            'CREATE UNIQUE INDEX IF NOT EXISTS "I" ON t (a) NULLS NOT DISTINCT WHERE a > 0;',
+            'CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS "I" ON t (a) NULLS NOT DISTINCT WHERE a > 0;',
+        ),
+        ("grant usage on schema public to public;", "grant usage on schema public to <the role that needs it>;"),
+    ],
+)
+def test_safe_way_keeps_the_words(sql: str, safe: str) -> None:
+    assert run({"1.sql": sql})[0].safe.splitlines()[-1] == safe
+
+
+@pytest.mark.parametrize(
     ("sql", "rules"),
     [
         ("CREATE TABLE t OF a.b (c, d NOT NULL);", []),

@@ -143,8 +143,8 @@ def _without_cascade(node: Any) -> str:
 def _drop_index(ctx: Context, node: Any) -> Iterator[Hit]:
     for item in node.objects:
         name = name_of(item)
-        table = ctx.catalog.indexes.get(name)
-        if table is None or not ctx.catalog.is_new(table):
+        known = ctx.catalog.indexes.get(name)
+        if known is None or not ctx.catalog.is_new(known.table):
             exists = "IF EXISTS " if node.missing_ok else ""
             text = safe.alone(ctx.layout, f"DROP INDEX CONCURRENTLY {exists}{name.sql}")
             yield Hit("drop-index", str(name), text)

@@ -202,8 +202,9 @@ def add_column(ctx: Context, table: Name, command: Any) -> Iterator[Hit]:
             parts = [table.name] if primary else [table.name, column.colname]
             index = kinds[constraint].conname or object_name(*parts, "pkey" if primary else "key")
             text = safe.unique(ctx.layout, table, index, [column.colname], primary)
+            not_null = _numbered(safe.set_not_null(table, column.colname)) if primary else []
             first = f"ALTER TABLE {table.sql} ADD COLUMN {name} {kind.sql}; -- then fill it, in batches"
-            yield Hit("add-column-unique", label, safe.steps(first, *_numbered(text)))
+            yield Hit("add-column-unique", label, safe.steps(first, *not_null, *_numbered(text)))
     # Without a default the new column is NULL everywhere, and PostgreSQL does not look the rows up.
     if "CONSTR_FOREIGN" in kinds and default is not None and not _is_null(default.raw_expr):
         yield Hit("foreign-key-not-valid", label, _foreign_key_later(table, column.colname, kinds["CONSTR_FOREIGN"]))
@@ -301,9 +302,17 @@ def add_constraint(ctx: Context, table: Name, command: Any) -> Iterator[Hit]:
             node.conname, given = None, node.conname
             yield Hit(rule, label, safe.not_valid(table, name, sql_of(node)))
             node.conname = given
+    elif kind == "CONSTR_PRIMARY" and node.indexname:
+        index = ctx.catalog.indexes.get(Name(table.schema, node.indexname))
+        for column in ctx.catalog.may_be_null(table, index.columns if index else ()):
+            # A primary key makes its columns NOT NULL, and looks at every row for that.
+            yield Hit("set-not-null", f"{table}.{column}", safe.set_not_null(table, column))
     elif kind in ("CONSTR_UNIQUE", "CONSTR_PRIMARY") and not node.indexname:
-        text = safe.unique(ctx.layout, table, name, columns, kind == "CONSTR_PRIMARY")
-        yield Hit("unique-using-index", label, text)
+        primary = kind == "CONSTR_PRIMARY"
+        nullable = ctx.catalog.may_be_null(table, columns) if primary else []
+        first = [part for column in nullable for part in _numbered(safe.set_not_null(table, column))]
+        text = safe.unique(ctx.layout, table, name, columns, primary)
+        yield Hit("unique-using-index", label, safe.steps(*first, *_numbered(text)))
     elif kind == "CONSTR_EXCLUSION":
         text = "-- In a maintenance window; or a new table with the constraint, and the rows moved in batches."
         yield Hit("exclusion-constraint", label, text)
@@ -316,7 +325,7 @@ def domain(ctx: Context, node: Any) -> Iterator[Hit]:
     name = name_of(node.typeName)
     label = node.def_.conname or object_name(name.name, "check")
     alter = f"ALTER DOMAIN {name.sql}"
-    check = f"CHECK ({sql_of(node.def_.raw_expr)})" if node.def_.raw_expr is not None else "NOT NULL"
+    check = f"CHECK ({sql_of(node.def_.raw_expr)})" if node.def_.raw_expr is not None else "CHECK (VALUE IS NOT NULL)"
     text = safe.steps(
         f"{alter} ADD CONSTRAINT {quoted(label)} {check} NOT VALID;",
         f"{alter} VALIDATE CONSTRAINT {quoted(label)};",
@@ -349,7 +358,8 @@ def index(ctx: Context, node: Any) -> Iterator[Hit]:
     elif not node.relation.inh:
         return  # ON ONLY a partitioned table: it is empty until the partitions' indexes are attached
     else:
-        text = safe.concurrently(ctx.layout, ctx.statement.text)
+        columns = [element.name or "expr" for element in node.indexParams]
+        text = safe.index_concurrently(ctx.layout, ctx.statement.text, object_name(table.name, *columns, "idx"))
     yield Hit("index-concurrently", f"{table}.{node.idxname}" if node.idxname else str(table), text)
 
 

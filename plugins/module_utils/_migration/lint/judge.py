@@ -14,6 +14,8 @@ from ansible_collections.dbops.postgres.plugins.module_utils._findings import Se
 from ansible_collections.dbops.postgres.plugins.module_utils._migration.lint import (  # noqa: F401, the rules register
     rules_access,
     rules_data,
+    rules_locks,
+    rules_names,
     rules_run,
     rules_table,
     rules_values,

@@ -64,6 +64,12 @@ UNSAFE = (
     bad(OURS, "DELETE FROM orders;", "delete-without-where"),
     bad(OURS, "DELETE FROM orders WHERE 1 = 1;", "delete-without-where"),
     bad(STRONG, "UPDATE customers SET name = 'none';", "update-without-where"),
+    bad(OURS, "UPDATE orders SET total = c.quantity FROM customers c;", "update-without-where"),
+    bad(
+        OURS,
+        "WITH gone AS (DELETE FROM orders RETURNING id) INSERT INTO order_status (name) SELECT id::text FROM gone;",
+        "delete-without-where",
+    ),
     bad(SQUAWK, ALONE + "DROP DATABASE shop;", "drop-database"),
     bad(SQUAWK, "DROP TABLE orders;", "drop-table"),
     bad(EUGENE, "DROP TABLE IF EXISTS orders CASCADE;", "drop-cascade"),
@@ -255,6 +261,10 @@ SAFE = (
         "ALTER TABLE events ATTACH PARTITION events_new FOR VALUES FROM ('2026-01-01') TO ('2027-01-01');",
     ),
     Case(OURS, "DELETE FROM orders WHERE status = 'draft';"),
+    Case(
+        OURS,
+        "WITH gone AS (DELETE FROM orders WHERE status = 'draft' RETURNING id) SELECT count(*) FROM gone;",
+    ),
     Case(OURS, "UPDATE orders SET status = 'open' WHERE status = 'opened';"),
     Case(OURS, "INSERT INTO order_status (name) VALUES ('open') ON CONFLICT DO NOTHING;"),
     Case(OURS, "INSERT INTO order_status (name) SELECT DISTINCT status FROM orders;"),

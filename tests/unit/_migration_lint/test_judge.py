@@ -354,6 +354,7 @@ def test_safe_way_keeps_the_words(sql: str, safe: str) -> None:
         ("ALTER TABLE t ADD COLUMN a int[] DEFAULT ARRAY[]::int[];", []),
         ("ALTER TABLE t ADD COLUMN a int DEFAULT coalesce(NULL, 1);", []),
         ("UPDATE t SET (a, b) = (1, 2);", ["update-without-where"]),
+        ("ALTER TABLE ALL IN TABLESPACE a SET TABLESPACE b;", ["table-rewrite"]),
         ("ALTER SYSTEM RESET ALL;", ["not-in-transaction", "alter-system"]),
         ("DO LANGUAGE plperl 'x';", ["dynamic-ddl"]),
     ],

@@ -78,14 +78,14 @@ def truncate(ctx: Context, node: Any) -> Iterator[Hit]:
 @REGISTRY.on("DeleteStmt")
 def delete(ctx: Context, node: Any) -> Iterator[Hit]:
     table = name_of(node.relation)
-    if _every_row(node.whereClause) and node.usingClause is None and not ctx.catalog.is_new(table):
+    if _every_row(node.whereClause) and not ctx.catalog.is_new(table):
         yield Hit("delete-without-where", str(table), safe.in_batches(ctx.layout, table))
 
 
 @REGISTRY.on("UpdateStmt")
 def update(ctx: Context, node: Any) -> Iterator[Hit]:
     table = name_of(node.relation)
-    if _every_row(node.whereClause) and node.fromClause is None and not ctx.catalog.is_new(table):
+    if _every_row(node.whereClause) and not ctx.catalog.is_new(table):
         target = node.targetList[0]
         value = "DEFAULT" if type(target.val).__name__ == "MultiAssignRef" else sql_of(target.val)
         text = safe.in_batches(ctx.layout, table, f"{quoted(target.name)} = {value}")

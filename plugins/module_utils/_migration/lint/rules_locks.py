@@ -50,6 +50,12 @@ def rewrite(ctx: Context, table: Name, command: Any) -> Iterator[Hit]:
     yield Hit("table-rewrite", str(table), "-- Make the new table beside the old one and move the rows in batches.")
 
 
+@REGISTRY.on("AlterTableMoveAllStmt")
+def move_all(ctx: Context, node: Any) -> Iterator[Hit]:
+    text = "-- Make new tables in the other tablespace and move the rows in batches."
+    yield Hit("table-rewrite", f"everything in tablespace {node.orig_tablespacename}", text)
+
+
 @REGISTRY.on("VacuumStmt")
 def vacuum(ctx: Context, node: Any) -> Iterator[Hit]:
     options = {option.defname: getattr(option.arg, "sval", "true") for option in node.options or ()}

@@ -172,7 +172,8 @@ def drop_constraint(ctx: Context, table: Name, command: Any) -> Iterator[Hit]:
     put_back = any(hit == command.name for hit in _added_constraints(ctx))
     if not spare and not put_back:
         text = safe.later(safe.UNNEEDED_SINCE, f"ALTER TABLE {table.sql} DROP CONSTRAINT {quoted(command.name)};")
-        yield Hit("drop-constraint", label, text)
+        # Queries name a constraint only in ON CONFLICT ON CONSTRAINT.
+        yield Hit("drop-constraint", label, text, gone=Gone(command.name))
 
 
 def _added_constraints(ctx: Context) -> Iterator[str]:

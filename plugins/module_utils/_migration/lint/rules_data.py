@@ -46,10 +46,13 @@ REGISTRY.add(
     Rule("drop-view", CONTRACT, _H, "Running code that reads the view fails."),
     Rule("drop-function", CONTRACT, _H, "Running code that calls the function fails."),
     Rule("drop-type", CONTRACT, _H, "Code that casts to the type fails, with CASCADE its columns go."),
-    Rule("drop-constraint", CONTRACT, _M, "What the constraint guaranteed holds no longer, and ON CONFLICT may fail."),
+    Rule("drop-constraint", CONTRACT, _H, "Rows may now be there twice, and running code with ON CONFLICT fails."),
+    Rule("loosen-constraint", EXPAND, _M, "What the constraint kept out can now be written."),
     Rule("drop-index", EXPAND, _H, "ACCESS EXCLUSIVE lock: every query of the table waits."),
 )
 
+# Without them everything that was accepted still is.
+_LOOSE = ("CONSTR_FOREIGN", "CONSTR_CHECK", "CONSTR_NOTNULL")
 _DROPS = {
     "OBJECT_TABLE": "drop-table",
     "OBJECT_FOREIGN_TABLE": "drop-table",
@@ -170,7 +173,13 @@ def drop_constraint(ctx: Context, table: Name, command: Any) -> Iterator[Hit]:
     # A check that only proved NOT NULL has done its work once the column says so itself.
     spare = constraint is not None and constraint.proves and known is not None and constraint.proves in known.not_null
     put_back = any(hit == command.name for hit in _added_constraints(ctx))
-    if not spare and not put_back:
+    if spare or put_back:
+        return
+    kind = constraint.kind if constraint else ""
+    if kind in _LOOSE or (not kind and command.name.endswith(("_fkey", "_check", "_not_null"))):
+        text = "-- Nothing that runs breaks; what relied on it has to look for itself."
+        yield Hit("loosen-constraint", label, text)
+    else:
         text = safe.later(safe.UNNEEDED_SINCE, f"ALTER TABLE {table.sql} DROP CONSTRAINT {quoted(command.name)};")
         # Queries name a constraint only in ON CONFLICT ON CONSTRAINT.
         yield Hit("drop-constraint", label, text, gone=Gone(command.name))

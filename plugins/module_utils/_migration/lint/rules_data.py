@@ -3,6 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Rules about data that goes away: TRUNCATE, DELETE without WHERE, everything that is dropped. Pure."""
 
+# ruff: noqa: S608 - text for people, with quoted names; nothing here is executed
+
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -75,14 +77,15 @@ def truncate(ctx: Context, node: Any) -> Iterator[Hit]:
     for relation in node.relations:
         table = name_of(relation)
         if not ctx.catalog.is_new(table):
-            yield Hit("truncate", str(table), safe.in_batches(ctx.layout, table))
+            yield Hit("truncate", str(table), safe.in_batches(ctx.layout, table, f"DELETE FROM {table.sql}"))
 
 
 @REGISTRY.on("DeleteStmt")
 def delete(ctx: Context, node: Any) -> Iterator[Hit]:
     table = name_of(node.relation)
     if _every_row(node.whereClause) and not ctx.catalog.is_new(table):
-        yield Hit("delete-without-where", str(table), safe.in_batches(ctx.layout, table))
+        text = safe.in_batches(ctx.layout, table, f"DELETE FROM {table.sql}")
+        yield Hit("delete-without-where", str(table), text)
 
 
 @REGISTRY.on("UpdateStmt")
@@ -91,8 +94,11 @@ def update(ctx: Context, node: Any) -> Iterator[Hit]:
     if _every_row(node.whereClause) and not ctx.catalog.is_new(table):
         target = node.targetList[0]
         value = "DEFAULT" if type(target.val).__name__ == "MultiAssignRef" else sql_of(target.val)
-        text = safe.in_batches(ctx.layout, table, f"{quoted(target.name)} = {value}")
-        yield Hit("update-without-where", str(table), text)
+        command, row = f"UPDATE {sql_of(node.relation)} SET {quoted(target.name)} = {value}", ""
+        if node.fromClause:
+            command += f" FROM {', '.join(map(sql_of, node.fromClause))}"
+            row = f"{quoted(node.relation.alias.aliasname) if node.relation.alias else table.sql}."
+        yield Hit("update-without-where", str(table), safe.in_batches(ctx.layout, table, command, row))
 
 
 def _every_row(where: Any) -> bool:

@@ -66,11 +66,11 @@ class LintFinding:
             "end_line": self.end_line,
             "statement": self.statement,
             "object": self.object,
+            "gone": [self.gone.table, self.gone.column] if self.gone else [],
             "why": self.why,
             "note": self.note,
             "safe_way": self.safe,
             "seen_by": list(self.seen_by),
-            "gone": [self.gone.table, self.gone.column] if self.gone else [],
         }
 
     def path(self, root: str = "") -> str:

@@ -85,7 +85,7 @@ def run(
 
 def test_live_against_its_migrations(pg_database: Database, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     migrate(pg_database)
-    source = {"migrations": {"path": str(folder)}}
+    source: dict[str, Any] = {"migrations": {"path": str(folder)}}
     result = run(capsys, pg_database, **source)
     assert result["readable"] == []
     assert result["passed"]
@@ -169,7 +169,7 @@ def test_stage_against_production(pg_database: Database, capsys: pytest.CaptureF
             f"ALTER DEFAULT PRIVILEGES FOR ROLE {p}{role} GRANT SELECT ON TABLES TO PUBLIC",
             f"ALTER FUNCTION double(int) OWNER TO {p}{role}".replace("double", "public.double"),
         )
-    roles = {"role_map": {f"{p}stage_*": f"{p}prod_*"}}
+    roles: dict[str, Any] = {"role_map": {f"{p}stage_*": f"{p}prod_*"}}
     assert run(capsys, pg_database, against=copy.login(), **roles)["readable"] == []
     assert len(run(capsys, pg_database, against=copy.login(), fail_on="never")["findings"]) == 5
     sql(copy, f"REVOKE SELECT ON shop.orders FROM {p}prod_rw")

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
+from typing import Any
 
 import pytest
 from psycopg2 import extensions
@@ -29,9 +30,9 @@ class Counting:
         self.cursor = cursor
         self.queries = 0
 
-    def execute(self, *arguments: object) -> None:
+    def execute(self, query: str, parameters: Sequence[Any] | None = None) -> None:
         self.queries += 1
-        self.cursor.execute(*arguments)
+        self.cursor.execute(query, parameters)
 
     def __getattr__(self, name: str) -> object:
         return getattr(self.cursor, name)

@@ -77,7 +77,7 @@ def test_a_file_is_one_line_for_each_field() -> None:
     ]
 
 
-SCHEMA = {
+SCHEMA: dict[str, dict[str, dict[str, Any]]] = {
     "schema": {"s": {}, "audit": {}, "dbops_pooler": {}},
     "table": {
         "s.t": {},
@@ -213,8 +213,8 @@ def test_another_major_version() -> None:
 def test_how_bad_it_is(
     kind: str, expected: dict[str, Any] | None, actual: dict[str, Any] | None, severity: Severity
 ) -> None:
-    sides = [snap() if fields is None else Snapshot(17, {kind: {"s.x": fields}}) for fields in (expected, actual)]
-    found = judge.findings(compare(*sides), 1)
+    left, right = (Snapshot(17, {kind: {"s.x": fields}} if fields is not None else {}) for fields in (expected, actual))
+    found = judge.findings(compare(left, right), 1)
     assert [(finding.status, finding.severity) for finding in found] == [(Status.FAIL, severity)]
     assert found[0].remedy
 

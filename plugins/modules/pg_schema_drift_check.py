@@ -401,7 +401,10 @@ def main() -> None:
         moment = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
         host = os.uname().nodename
         report = Report("Schema drift", moment, (host,), (control,), tuple(f.on(host) for f in findings))
-        replace(params["junit"], to_junit(report))
+        try:
+            replace(params["junit"], to_junit(report))
+        except OSError as error:
+            module.fail_json(msg=f"{params['junit']} cannot be written: {error.strerror}.", **result)
     if offending(findings, params["fail_on"]):
         module.fail_json(msg=judge.message(found, findings), **result)
     module.exit_json(msg=judge.summary(found), **result)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -22,7 +23,8 @@ TOOL_TABLES = (
     "dbops_migrations",
 )
 # What this collection itself puts into databases.
-_OWN = ("schema:dbops", "*:dbops.*", "schema:dbops_*", "*:dbops_*.*", "event_trigger:dbops_*")
+_OWN = ("schema:dbops", "*:dbops.*", "schema:dbops_*", "*:dbops_*.*")
+_OWN_FUNCTION = re.compile(r"(^|EXECUTE FUNCTION )dbops(_\w+)?\.")
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ class Ignore:
             for name, fields in found.items():
                 if name in gone and kind in _RELATIONS:
                     continue
-                if fields.get("of") in gone or self._matches(kind, name, used):
+                if fields.get("of") in gone or _of_ours(kind, fields) or self._matches(kind, name, used):
                     continue
                 kept = {key: value for key, value in fields.items() if key not in self.fields}
                 objects.setdefault(kind, {})[name] = kept
@@ -96,6 +98,12 @@ class Ignore:
 
 _RELATIONS = ("table", "foreign_table", "view", "materialized_view")
 ALWAYS = Ignore()
+
+
+def _of_ours(kind: str, fields: Fields) -> bool:
+    """A trigger of a guard: it does what a function in our schema says."""
+    runs = {"trigger": "definition", "event_trigger": "function"}.get(kind)
+    return runs is not None and bool(_OWN_FUNCTION.search(str(fields.get(runs, ""))))
 
 
 def _above(name: str, parents: dict[str, str]) -> Iterable[str]:

@@ -177,6 +177,26 @@ def test_stage_against_production(pg_database: Database, capsys: pytest.CaptureF
     assert [item["subject"] for item in found["findings"]] == ["table shop.orders"]
 
 
+def test_a_record_is_left_and_no_pass_where_nothing_was_seen(
+    pg_database: Database, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(pg_schema_drift_check, "record_check", lambda *given: left.append(given))
+    path = str(tmp_path / "schema.json")
+    run(capsys, pg_database, pg_schema_snapshot, path=path)
+    run(capsys, pg_database, snapshot=path, evidence=True)
+    sql(pg_database, "CREATE TABLE public.surprise ()")
+    run(capsys, pg_database, snapshot=path, evidence=True)
+    run(capsys, pg_database, snapshot="/nonexistent", evidence=True)
+    run(capsys, pg_database, snapshot=path, evidence=True, _ansible_check_mode=True)
+    assert [(name, database, passed) for name, database, passed, *_more in left] == [
+        ("pg_schema_drift_check", pg_database.name, True),
+        ("pg_schema_drift_check", pg_database.name, False),
+        ("pg_schema_drift_check", pg_database.name, False),
+    ]
+    assert "could not be looked at" in left[2][3]
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [

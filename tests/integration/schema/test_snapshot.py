@@ -126,3 +126,13 @@ def test_the_number_of_queries_is_constant(rich: Shared, tables: int) -> None:
         connection.rollback()
     assert f"shop.t{tables}" in found.objects["table"]
     assert counted.queries == 26
+
+
+def test_a_role_that_may_only_connect_sees_the_same(rich: Shared) -> None:
+    database, connection, before = rich
+    connection.rollback()
+    try:
+        execute(connection, f"SET ROLE {database.prefix}other")
+        assert readable(compare(before, see(connection))) == []
+    finally:
+        connection.rollback()

@@ -122,6 +122,21 @@ def test_what_is_ignored(ignore: Ignore, gone: set[str], unused: list[str]) -> N
     assert ignore.unused(applied) == unused
 
 
+def test_the_triggers_of_the_guards_are_no_drift() -> None:
+    run = "CREATE TRIGGER dbops_refuse_truncate BEFORE TRUNCATE ON s.t FOR EACH STATEMENT EXECUTE FUNCTION {}()"
+    found = snap(
+        trigger={
+            "s.t.dbops_refuse_truncate": {"definition": run.format("dbops.refuse_truncate")},
+            "s.t.dbops_other": {"definition": run.format("s.dbops")},
+        },
+        event_trigger={"dbops_refuse_drops": {"function": "dbops.guard_drops"}, "other": {"function": "s.f"}},
+    )
+    assert seen(compare(snap(), found)) == [
+        ("event_trigger", "other", "unexpected"),
+        ("trigger", "s.t.dbops_other", "unexpected"),
+    ]
+
+
 def test_a_rule_that_cannot_be_meant_is_refused() -> None:
     for pattern in ("shop", "table:", ":x"):
         with pytest.raises(DbopsError, match="is not kind:name"):

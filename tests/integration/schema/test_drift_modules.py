@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -134,6 +135,18 @@ def test_live_against_what_a_command_makes(
     bad = run(capsys, pg_database, command=[*command, "fail"])
     assert "failed with status 1: cannot migrate ********" in bad["msg"]
     assert leftovers(pg_database) == []
+
+
+def test_a_throwaway_database_of_a_killed_run_goes_with_the_next(
+    pg_database: Database, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    young = f"{PREFIX}{int(time.time())}_00000000"
+    sql(pg_database, f"CREATE DATABASE {PREFIX}1700000000_00000000", f"CREATE DATABASE {young}")
+    try:
+        run(capsys, pg_database, migrations={"path": str(folder)}, fail_on="never")
+        assert [name for name in leftovers(pg_database) if name.endswith("_00000000")] == [young]
+    finally:
+        sql(pg_database, f"DROP DATABASE {young}")
 
 
 def test_live_against_a_snapshot(pg_database: Database, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

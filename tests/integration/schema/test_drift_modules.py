@@ -123,6 +123,33 @@ def test_a_migration_that_fails(pg_database: Database, folder: Path, capsys: pyt
     assert leftovers(pg_database) == []
 
 
+def test_owners_are_compared_when_the_migrating_role_is_named(
+    pg_database: Database, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    role = f"{pg_database.prefix}migrator"
+    sql(pg_database, f"CREATE ROLE {role}", f"GRANT CREATE ON DATABASE {pg_database.name} TO {role}")
+    sql(pg_database, f"GRANT CREATE ON SCHEMA public TO {role}")
+    texts = [text.replace(" CONCURRENTLY", "") for text in MIGRATIONS.values()]
+    sql(pg_database, f"SET ROLE {role}", f"SET search_path = {SEARCH_PATH}", *texts)
+    source: dict[str, Any] = {"migrations": {"path": str(folder), "role": role}, "ignore": ["schema:public"]}
+    assert run(capsys, pg_database, **source)["readable"] == []
+    source["migrations"].pop("role")
+    found = run(capsys, pg_database, **source)
+    assert "owner: expected postgres" in found["msg"]
+    assert run(capsys, pg_database, ignore_fields=["owner"], **source)["passed"]
+
+
+def test_migrations_that_make_roles_run_on_a_server_given_for_them(
+    pg_database: Database, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    migrate(pg_database)
+    role = f"{pg_database.prefix}made"
+    (folder / "000_role.sql").write_text(f"CREATE ROLE {role};")
+    source: dict[str, Any] = {"migrations": {"path": str(folder)}}
+    assert "000_role.sql says CREATE ROLE" in run(capsys, pg_database, **source)["msg"]
+    assert run(capsys, pg_database, scratch=pg_database.server.login(), **source)["passed"]
+
+
 def test_live_against_what_a_command_makes(
     pg_database: Database, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

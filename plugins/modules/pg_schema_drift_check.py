@@ -273,7 +273,8 @@ objects:
 
 import datetime
 import os
-from typing import Any
+import signal
+from typing import Any, NoReturn
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -359,6 +360,10 @@ def expected(params: dict[str, Any]) -> Snapshot:
         return look.observed(made, timeout=timeout)
 
 
+def _stopped(number: int, _frame: object) -> NoReturn:
+    raise SystemExit(128 + number)
+
+
 def main() -> None:
     module = AnsibleModule(
         argument_spec=ARGUMENTS,
@@ -368,6 +373,8 @@ def main() -> None:
         supports_check_mode=True,
     )
     params = module.params
+    for number in (signal.SIGTERM, signal.SIGHUP):  # a throwaway database goes even then
+        signal.signal(number, _stopped)
     database = params["login_db"]
     record = params["evidence"] and not module.check_mode
     try:
@@ -401,7 +408,10 @@ def main() -> None:
         moment = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
         host = os.uname().nodename
         report = Report("Schema drift", moment, (host,), (control,), tuple(f.on(host) for f in findings))
-        replace(params["junit"], to_junit(report))
+        try:
+            replace(params["junit"], to_junit(report))
+        except OSError as error:
+            module.fail_json(msg=f"{params['junit']} cannot be written: {error.strerror}.", **result)
     if offending(findings, params["fail_on"]):
         module.fail_json(msg=judge.message(found, findings), **result)
     module.exit_json(msg=judge.summary(found), **result)

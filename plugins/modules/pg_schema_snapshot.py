@@ -31,7 +31,7 @@ options:
     type: path
     required: true
   ignore:
-    description: What is left out, as in M(dbops.postgres.pg_schema_drift_check#module).
+    description: What is left out, as in M(dbops.postgres.pg_schema_drift_check).
     type: list
     elements: str
     default: []

@@ -130,6 +130,8 @@ def _changes(expected: Fields, actual: Fields, older: int) -> tuple[Change, ...]
         wanted, is_now = expected.get(key), actual.get(key)
         if key == "grants" and older < 17:
             wanted, is_now = _without_maintain(wanted), _without_maintain(is_now)
+        if key == "option_names" and None in (wanted, is_now):
+            continue  # shown to the mapping's own user and to superusers only
         if wanted != is_now:
             found.append(Change(key, wanted, is_now))
     return tuple(found)

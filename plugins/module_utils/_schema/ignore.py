@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -21,8 +22,9 @@ TOOL_TABLES = (
     '"__EFMigrationsHistory"',
     "dbops_migrations",
 )
-# What this collection itself puts into databases.
-_OWN = ("schema:dbops", "*:dbops.*", "schema:dbops_*", "*:dbops_*.*", "event_trigger:dbops_*")
+# What this collection itself puts into databases lies in schemas of these names.
+_OWN_SCHEMAS = ("dbops.", "dbops_")
+_OWN_FUNCTION = re.compile(r"(^|EXECUTE FUNCTION )dbops(_\w+)?\.")
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ class Ignore:
             for name, fields in found.items():
                 if name in gone and kind in _RELATIONS:
                     continue
-                if fields.get("of") in gone or self._matches(kind, name, used):
+                if fields.get("of") in gone or _is_ours(kind, name, fields) or self._matches(kind, name, used):
                     continue
                 kept = {key: value for key, value in fields.items() if key not in self.fields}
                 objects.setdefault(kind, {})[name] = kept
@@ -84,7 +86,7 @@ class Ignore:
         return gone
 
     def _matches(self, kind: str, name: str, used: set[str]) -> bool:
-        hit = [p for p in (*self.patterns, *_OWN) if _matches(p, kind, name)]
+        hit = [p for p in self.patterns if _matches(p, kind, name)]
         used.update(hit)
         return bool(hit)
 
@@ -96,6 +98,16 @@ class Ignore:
 
 _RELATIONS = ("table", "foreign_table", "view", "materialized_view")
 ALWAYS = Ignore()
+
+
+def _is_ours(kind: str, name: str, fields: Fields) -> bool:
+    """In a schema of ours, or a trigger of a guard: it does what a function in our schema says."""
+    if name.startswith(_OWN_SCHEMAS) and ("." in name or kind == "schema"):
+        return True
+    runs = {"trigger": "definition", "event_trigger": "function"}.get(kind)
+    if runs:
+        return bool(_OWN_FUNCTION.search(str(fields.get(runs, ""))))
+    return kind == "schema" and name == "dbops"
 
 
 def _above(name: str, parents: dict[str, str]) -> Iterable[str]:

@@ -68,11 +68,26 @@ def _is_major(data: Mapping[str, Any]) -> bool:
     return isinstance(data.get("server_major"), int)
 
 
+# What the comparison looks into; a file that somebody has edited may hold anything.
+_SHAPES: Mapping[type, tuple[str, ...]] = {
+    str: ("of", "owner", "constraint", "owned_by", "partition_of", "creator", "user", "server", "schema", "objects"),
+    list: ("columns", "roles", "labels", "tags"),
+    dict: ("grants", "options", "toast_options", "settings"),
+}
+
+
 def _is_objects(data: Any) -> bool:
     return isinstance(data, dict) and all(
-        isinstance(found, dict) and all(isinstance(fields, dict) for fields in found.values())
-        for found in data.values()
+        isinstance(found, dict) and all(_is_fields(fields) for fields in found.values()) for found in data.values()
     )
+
+
+def _is_fields(fields: Any) -> bool:
+    if not isinstance(fields, dict):
+        return False
+    shaped = all(isinstance(fields[key], kind) for kind, keys in _SHAPES.items() for key in keys if key in fields)
+    lists = [*fields.get("grants", {}).values(), fields.get("roles", [])] if shaped else [None]
+    return all(isinstance(items, list) and all(isinstance(item, str) for item in items) for items in lists)
 
 
 def named(kind: str, fields: Fields) -> str:

@@ -7,15 +7,23 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
+from psycopg2 import extensions
 
+from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError
+from ansible_collections.dbops.postgres.plugins.module_utils._schema import look
+from ansible_collections.dbops.postgres.plugins.module_utils._schema.ignore import Ignore
 from ansible_collections.dbops.postgres.plugins.module_utils._schema.look import PREFIX, SEARCH_PATH
+from ansible_collections.dbops.postgres.plugins.module_utils._schema.observe import snapshot
+from ansible_collections.dbops.postgres.plugins.module_utils._schema.snapshot import Snapshot
 from ansible_collections.dbops.postgres.plugins.modules import pg_schema_drift_check, pg_schema_snapshot
+from tests.integration.access.running import login
 from tests.integration.servers import Database
 
 MIGRATIONS = {
@@ -85,7 +93,7 @@ def run(
 
 def test_live_against_its_migrations(pg_database: Database, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     migrate(pg_database)
-    source = {"migrations": {"path": str(folder)}}
+    source: dict[str, Any] = {"migrations": {"path": str(folder)}}
     result = run(capsys, pg_database, **source)
     assert result["readable"] == []
     assert result["passed"]
@@ -122,6 +130,33 @@ def test_a_migration_that_fails(pg_database: Database, folder: Path, capsys: pyt
     assert leftovers(pg_database) == []
 
 
+def test_owners_are_compared_when_the_migrating_role_is_named(
+    pg_database: Database, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    role = f"{pg_database.prefix}migrator"
+    sql(pg_database, f"CREATE ROLE {role}", f"GRANT CREATE ON DATABASE {pg_database.name} TO {role}")
+    sql(pg_database, f"GRANT CREATE ON SCHEMA public TO {role}")
+    texts = [text.replace(" CONCURRENTLY", "") for text in MIGRATIONS.values()]
+    sql(pg_database, f"SET ROLE {role}", f"SET search_path = {SEARCH_PATH}", *texts)
+    source: dict[str, Any] = {"migrations": {"path": str(folder), "role": role}, "ignore": ["schema:public"]}
+    assert run(capsys, pg_database, **source)["readable"] == []
+    source["migrations"].pop("role")
+    found = run(capsys, pg_database, **source)
+    assert "owner: expected postgres" in found["msg"]
+    assert run(capsys, pg_database, ignore_fields=["owner"], **source)["passed"]
+
+
+def test_migrations_that_make_roles_run_on_a_server_given_for_them(
+    pg_database: Database, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    migrate(pg_database)
+    role = f"{pg_database.prefix}made"
+    (folder / "000_role.sql").write_text(f"CREATE ROLE {role};")
+    source: dict[str, Any] = {"migrations": {"path": str(folder)}}
+    assert "000_role.sql says CREATE ROLE" in run(capsys, pg_database, **source)["msg"]
+    assert run(capsys, pg_database, scratch=pg_database.server.login(), **source)["passed"]
+
+
 def test_live_against_what_a_command_makes(
     pg_database: Database, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -134,6 +169,38 @@ def test_live_against_what_a_command_makes(
     bad = run(capsys, pg_database, command=[*command, "fail"])
     assert "failed with status 1: cannot migrate ********" in bad["msg"]
     assert leftovers(pg_database) == []
+
+
+@pytest.mark.parametrize("times", [1, 9])
+def test_an_object_that_goes_while_it_is_read(
+    pg_database: Database, monkeypatch: pytest.MonkeyPatch, times: int
+) -> None:
+    """Tried again, and an error that says so when it goes on."""
+    failures = iter([True] * times)
+
+    def disturbed(cursor: extensions.cursor, ignore: Ignore) -> Snapshot:
+        if next(failures, False):
+            cursor.execute("SELECT 'no_such_table'::regclass")
+        return snapshot(cursor, ignore)
+
+    monkeypatch.setattr(look, "snapshot", disturbed)
+    if times == 1:
+        assert "public" in look.observed(login(pg_database)).objects["schema"]
+    else:
+        with pytest.raises(DbopsError, match="look again"):
+            look.observed(login(pg_database))
+
+
+def test_a_throwaway_database_of_a_killed_run_goes_with_the_next(
+    pg_database: Database, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    young = f"{PREFIX}{int(time.time())}_00000000"
+    sql(pg_database, f"CREATE DATABASE {PREFIX}1700000000_00000000", f"CREATE DATABASE {young}")
+    try:
+        run(capsys, pg_database, migrations={"path": str(folder)}, fail_on="never")
+        assert [name for name in leftovers(pg_database) if name.endswith("_00000000")] == [young]
+    finally:
+        sql(pg_database, f"DROP DATABASE {young}")
 
 
 def test_live_against_a_snapshot(pg_database: Database, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -169,12 +236,32 @@ def test_stage_against_production(pg_database: Database, capsys: pytest.CaptureF
             f"ALTER DEFAULT PRIVILEGES FOR ROLE {p}{role} GRANT SELECT ON TABLES TO PUBLIC",
             f"ALTER FUNCTION double(int) OWNER TO {p}{role}".replace("double", "public.double"),
         )
-    roles = {"role_map": {f"{p}stage_*": f"{p}prod_*"}}
+    roles: dict[str, Any] = {"role_map": {f"{p}stage_*": f"{p}prod_*"}}
     assert run(capsys, pg_database, against=copy.login(), **roles)["readable"] == []
     assert len(run(capsys, pg_database, against=copy.login(), fail_on="never")["findings"]) == 5
     sql(copy, f"REVOKE SELECT ON shop.orders FROM {p}prod_rw")
     found = run(capsys, pg_database, against=copy.login(), **roles)
     assert [item["subject"] for item in found["findings"]] == ["table shop.orders"]
+
+
+def test_a_record_is_left_and_no_pass_where_nothing_was_seen(
+    pg_database: Database, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(pg_schema_drift_check, "record_check", lambda *given: left.append(given))
+    path = str(tmp_path / "schema.json")
+    run(capsys, pg_database, pg_schema_snapshot, path=path)
+    run(capsys, pg_database, snapshot=path, evidence=True)
+    sql(pg_database, "CREATE TABLE public.surprise ()")
+    run(capsys, pg_database, snapshot=path, evidence=True)
+    run(capsys, pg_database, snapshot="/nonexistent", evidence=True)
+    run(capsys, pg_database, snapshot=path, evidence=True, _ansible_check_mode=True)
+    assert [(name, database, passed) for name, database, passed, *_more in left] == [
+        ("pg_schema_drift_check", pg_database.name, True),
+        ("pg_schema_drift_check", pg_database.name, False),
+        ("pg_schema_drift_check", pg_database.name, False),
+    ]
+    assert "could not be looked at" in left[2][3]
 
 
 @pytest.mark.parametrize(

@@ -5,15 +5,19 @@
 
 from __future__ import annotations
 
+import pytest
+
 from ansible_collections.dbops.postgres.plugins.module_utils._schema.compare import compare, readable
 from tests.integration.schema.rich import BASE, PARTS, ROLES
 from tests.integration.schema.test_snapshot import execute, see
-from tests.integration.servers import GROUP, Database, Server
+from tests.integration.servers import GROUP, Database, Server, given
 from tests.throwaway import Host, hosts
 
 
 def host_of(server: Server) -> Host:
     """pg_dump must be of the server's version: the host has it."""
+    if given(server.version):
+        pytest.fail(f"This test needs the throwaway host: unset DBOPS_DEV_PG{server.version}.")
     return next(host for host in hosts(GROUP) if host.address == server.host)
 
 

@@ -20,7 +20,7 @@ from ansible_collections.dbops.postgres.plugins.module_utils._schema.ignore impo
 from ansible_collections.dbops.postgres.plugins.module_utils._schema.repair import remedy
 from ansible_collections.dbops.postgres.plugins.module_utils._schema.snapshot import OWNER, Snapshot, with_roles
 
-NAMES = st.text(min_size=1, max_size=8)
+NAMES = st.text(max_size=8).map("x{}".format)  # of no known field: those have a shape
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=3),
@@ -62,6 +62,8 @@ def test_everything_equals_itself_and_nothing_equals_an_empty_schema(objects: di
         ("[]", "is no snapshot"),
         ('{"format": 1, "objects": {}}', "is no snapshot"),
         ('{"format": 1, "server_major": 17, "objects": {"table": []}}', "is no snapshot"),
+        ('{"format": 1, "server_major": 17, "objects": {"index": {"s.i": {"of": [1]}}}}', "is no snapshot"),
+        ('{"format": 1, "server_major": 17, "objects": {"table": {"s.t": {"grants": {"a": 1}}}}}', "is no snapshot"),
         ('{"format": 2, "server_major": 17, "objects": {}}', "has format 2, and this version reads 1"),
     ],
 )
@@ -77,7 +79,7 @@ def test_a_file_is_one_line_for_each_field() -> None:
     ]
 
 
-SCHEMA = {
+SCHEMA: dict[str, dict[str, dict[str, Any]]] = {
     "schema": {"s": {}, "audit": {}, "dbops_pooler": {}},
     "table": {
         "s.t": {},
@@ -120,6 +122,21 @@ def test_what_is_ignored(ignore: Ignore, gone: set[str], unused: list[str]) -> N
     left = {name for found in applied.snapshot.objects.values() for name in found}
     assert {name for found in SCHEMA.values() for name in found} - left == gone | always
     assert ignore.unused(applied) == unused
+
+
+def test_the_triggers_of_the_guards_are_no_drift() -> None:
+    run = "CREATE TRIGGER dbops_refuse_truncate BEFORE TRUNCATE ON s.t FOR EACH STATEMENT EXECUTE FUNCTION {}()"
+    found = snap(
+        trigger={
+            "s.t.dbops_refuse_truncate": {"definition": run.format("dbops.refuse_truncate")},
+            "s.t.dbops_other": {"definition": run.format("s.dbops")},
+        },
+        event_trigger={"dbops_refuse_drops": {"function": "dbops.guard_drops"}, "other": {"function": "s.f"}},
+    )
+    assert seen(compare(snap(), found)) == [
+        ("event_trigger", "other", "unexpected"),
+        ("trigger", "s.t.dbops_other", "unexpected"),
+    ]
 
 
 def test_a_rule_that_cannot_be_meant_is_refused() -> None:
@@ -213,8 +230,8 @@ def test_another_major_version() -> None:
 def test_how_bad_it_is(
     kind: str, expected: dict[str, Any] | None, actual: dict[str, Any] | None, severity: Severity
 ) -> None:
-    sides = [snap() if fields is None else Snapshot(17, {kind: {"s.x": fields}}) for fields in (expected, actual)]
-    found = judge.findings(compare(*sides), 1)
+    left, right = (Snapshot(17, {kind: {"s.x": fields}} if fields is not None else {}) for fields in (expected, actual))
+    found = judge.findings(compare(left, right), 1)
     assert [(finding.status, finding.severity) for finding in found] == [(Status.FAIL, severity)]
     assert found[0].remedy
 

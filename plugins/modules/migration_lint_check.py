@@ -66,8 +66,8 @@ options:
         type: str
   contract_after_days:
     description:
-      - How many days an expand step must have been live before its contract step may run. The file of the contract
-        step names it, with C(-- dbops: contracts <id>).
+      - How many days an expand step must have been live before its contract step may run.
+      - "The file of the contract step names it, with the comment C(-- dbops: contracts <id>)."
     type: int
     default: 7
   enum_allowed:

@@ -70,6 +70,7 @@ class LintFinding:
             "note": self.note,
             "safe_way": self.safe,
             "seen_by": list(self.seen_by),
+            "gone": [self.gone.table, self.gone.column] if self.gone else [],
         }
 
     def path(self, root: str = "") -> str:

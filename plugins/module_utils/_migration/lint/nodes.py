@@ -13,7 +13,6 @@ from typing import Any
 from ansible_collections.dbops.postgres.plugins.module_utils._migration.lint.grammar import (
     RESERVED,
     RawStream,
-    parse_sql,
 )
 
 _PLAIN_NAME = re.compile(r"[a-z_][a-z0-9_$]*\Z")
@@ -65,11 +64,16 @@ _SPELLED = {
 
 
 def name_of(node: Any) -> Name:
-    """Of a RangeVar, a tuple of Strings or a TypeName."""
+    """Of a RangeVar, a String, a tuple of Strings or a TypeName; what has no name, such as a cast, is its text."""
     if hasattr(node, "relname"):
         return _name([node.schemaname or "", node.relname])
+    if hasattr(node, "sval"):
+        return Name("", node.sval)
+    node = getattr(node, "objname", node)
     parts = getattr(node, "names", node)
-    return _name([part.sval for part in parts])
+    if isinstance(parts, tuple) and parts and all(hasattr(part, "sval") for part in parts):
+        return _name([part.sval for part in parts])
+    return Name("", ", ".join(map(sql_of, parts)) if isinstance(parts, tuple) else sql_of(parts))
 
 
 def _name(parts: list[str]) -> Name:
@@ -97,11 +101,6 @@ def quoted(name: str) -> str:
 def sql_of(node: Any) -> str:
     """The text of a node, as PostgreSQL would read it again."""
     return str(RawStream()(node))
-
-
-def again(text: str) -> Any:
-    """A fresh tree of one statement, to be changed and written out with :func:`sql_of`."""
-    return parse_sql(text)[0].stmt
 
 
 def enum(value: Any) -> str:

@@ -78,14 +78,14 @@ def truncate(ctx: Context, node: Any) -> Iterator[Hit]:
 @REGISTRY.on("DeleteStmt")
 def delete(ctx: Context, node: Any) -> Iterator[Hit]:
     table = name_of(node.relation)
-    if _every_row(node.whereClause) and node.usingClause is None and not ctx.catalog.is_new(table):
+    if _every_row(node.whereClause) and not ctx.catalog.is_new(table):
         yield Hit("delete-without-where", str(table), safe.in_batches(ctx.layout, table))
 
 
 @REGISTRY.on("UpdateStmt")
 def update(ctx: Context, node: Any) -> Iterator[Hit]:
     table = name_of(node.relation)
-    if _every_row(node.whereClause) and node.fromClause is None and not ctx.catalog.is_new(table):
+    if _every_row(node.whereClause) and not ctx.catalog.is_new(table):
         target = node.targetList[0]
         value = "DEFAULT" if type(target.val).__name__ == "MultiAssignRef" else sql_of(target.val)
         text = safe.in_batches(ctx.layout, table, f"{quoted(target.name)} = {value}")
@@ -125,7 +125,7 @@ def drop(ctx: Context, node: Any) -> Iterator[Hit]:
     cascades = enum(node.behavior) == "DROP_CASCADE"
     rule = _DROPS.get(kind, "")
     for item in node.objects:
-        name = _dropped(item)
+        name = name_of(item)
         if ctx.catalog.is_new(name):
             continue
         if cascades:
@@ -136,12 +136,6 @@ def drop(ctx: Context, node: Any) -> Iterator[Hit]:
             yield Hit(rule, str(name), safe.later(safe.UNNEEDED_SINCE, f"{sql_of(node)};"), gone=gone)
 
 
-def _dropped(item: Any) -> Name:
-    if hasattr(item, "sval"):
-        return Name("", item.sval)
-    return name_of(getattr(item, "objname", item))
-
-
 def _without_cascade(node: Any) -> str:
     return sql_of(node).removesuffix(" CASCADE")
 
@@ -149,8 +143,8 @@ def _without_cascade(node: Any) -> str:
 def _drop_index(ctx: Context, node: Any) -> Iterator[Hit]:
     for item in node.objects:
         name = name_of(item)
-        table = ctx.catalog.indexes.get(name)
-        if table is None or not ctx.catalog.is_new(table):
+        known = ctx.catalog.indexes.get(name)
+        if known is None or not ctx.catalog.is_new(known.table):
             exists = "IF EXISTS " if node.missing_ok else ""
             text = safe.alone(ctx.layout, f"DROP INDEX CONCURRENTLY {exists}{name.sql}")
             yield Hit("drop-index", str(name), text)
@@ -178,7 +172,8 @@ def drop_constraint(ctx: Context, table: Name, command: Any) -> Iterator[Hit]:
     put_back = any(hit == command.name for hit in _added_constraints(ctx))
     if not spare and not put_back:
         text = safe.later(safe.UNNEEDED_SINCE, f"ALTER TABLE {table.sql} DROP CONSTRAINT {quoted(command.name)};")
-        yield Hit("drop-constraint", label, text)
+        # Queries name a constraint only in ON CONFLICT ON CONSTRAINT.
+        yield Hit("drop-constraint", label, text, gone=Gone(command.name))
 
 
 def _added_constraints(ctx: Context) -> Iterator[str]:

@@ -10,12 +10,11 @@ A text may hold several migrations; each begins with ``-- migration N``. Every t
 
 from __future__ import annotations
 
+from ansible_collections.dbops.postgres.plugins.module_utils._migration.lint.grammar import scan
 from ansible_collections.dbops.postgres.plugins.module_utils._migration.lint.nodes import (
     Name,
-    again,
     object_name,
     quoted,
-    sql_of,
 )
 from ansible_collections.dbops.postgres.plugins.module_utils._migration.source import FLYWAY, PLAIN
 
@@ -46,17 +45,16 @@ def later(migration: str, sql: str) -> str:
     return f"-- later, when no running code needs it any more\n-- dbops: contracts {migration}\n{sql}"
 
 
-def concurrently(layout: str, text: str) -> str:
-    """The same CREATE INDEX, DROP INDEX, REINDEX or REFRESH, without keeping writers out."""
-    node = again(text)
-    if type(node).__name__ == "ReindexStmt":
-        words = text.split(None, 2)
-        return alone(layout, f"REINDEX {words[1].upper()} CONCURRENTLY {words[2]}")
-    node.concurrent = True
-    if type(node).__name__ == "IndexStmt" and not node.idxname:
-        columns = [element.name or "expr" for element in node.indexParams]
-        node.idxname = object_name(node.relation.relname, *columns, "idx")
-    return alone(layout, sql_of(node))
+def index_concurrently(layout: str, text: str, name: str = "") -> str:
+    """The same CREATE INDEX without keeping writers out, word for word.
+
+    :param name: for an index that has none, so that one left invalid by a failure can be found.
+    """
+    tokens = scan(text)
+    index = next(token for token in tokens if token.name == "INDEX")
+    before = next(token for token in tokens if token.name == "ON").start
+    head, middle, rest = text[: index.end + 1], text[index.end + 1 : before].strip(), text[before:]
+    return alone(layout, " ".join(part for part in (head, "CONCURRENTLY", middle or quoted(name), rest) if part))
 
 
 def not_valid(table: Name, constraint: str, definition: str) -> str:

@@ -84,7 +84,9 @@ UNSAFE = (
     bad(OURS, "DROP VIEW open_orders;", "drop-view"),
     bad(OURS, "DROP FUNCTION order_total(bigint);", "drop-function"),
     bad(OURS, "DROP TYPE weekday;", "drop-type"),
-    bad(OURS, "ALTER TABLE orders DROP CONSTRAINT customer_known;", "drop-constraint"),
+    bad(OURS, "ALTER TABLE orders DROP CONSTRAINT customer_known;", "loosen-constraint"),
+    bad(OURS, "ALTER TABLE legacy DROP CONSTRAINT legacy_owner_fkey;", "loosen-constraint"),
+    bad(OURS, "ALTER TABLE order_status DROP CONSTRAINT order_status_pkey;", "drop-constraint"),
     bad(OURS, "DO $$ BEGIN DELETE FROM orders; END $$;", "delete-without-where"),
     bad(OURS, "DO $$ BEGIN EXECUTE 'DROP TABLE orders'; END $$;", "drop-table"),
     bad(
@@ -179,7 +181,7 @@ UNSAFE = (
     bad(OURS, "GRANT ALL ON ALL TABLES IN SCHEMA public TO PUBLIC;", "grant-to-public"),
     bad(OURS, "ALTER DEFAULT PRIVILEGES GRANT EXECUTE ON FUNCTIONS TO PUBLIC;", "grant-to-public"),
     bad(OURS, "ALTER ROLE app BYPASSRLS;", "power-of-role"),
-    bad(OURS, "CREATE ROLE app LOGIN PASSWORD 'example';", "password-in-migration"),
+    bad(OURS, "CREATE ROLE app LOGIN PASSWORD 'changeme';", "password-in-migration"),
     bad(OURS, "ALTER TABLE orders DISABLE TRIGGER ALL;", "disable-trigger"),
     bad(OURS, "SET session_replication_role = replica;", "disable-trigger"),
     # Values

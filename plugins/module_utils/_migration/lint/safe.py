@@ -106,21 +106,22 @@ END $$""",
     )
 
 
-def in_batches(layout: str, table: Name, assignment: str = "") -> str:
+def in_batches(layout: str, table: Name, command: str, row: str = "") -> str:
     """The rows that are meant, by a condition that somebody has thought of; until then it touches none.
 
-    :param assignment: for an UPDATE; empty: a DELETE.
+    :param command: DELETE or UPDATE up to its WHERE.
+    :param row: what ``ctid`` is of, where the command names several tables.
     """
     name = table.sql
-    which = "false /* which rows? each must leave this condition, or the loop never ends */" if assignment else "false"
-    command = f"UPDATE {name} SET {assignment}" if assignment else f"DELETE FROM {name}"
+    # Each row must leave the condition, or the loop never ends.
+    which = "false /* which rows? not those that are done */" if command.startswith("UPDATE") else "false"
     return alone(
         layout,
         f"""DO $$
 BEGIN
   LOOP
     {command}
-    WHERE ctid = ANY (ARRAY(SELECT ctid FROM {name} WHERE {which} LIMIT 10000 FOR UPDATE));
+    WHERE {row}ctid = ANY (ARRAY(SELECT ctid FROM {name} WHERE {which} LIMIT 10000 FOR UPDATE));
     EXIT WHEN NOT FOUND;
     COMMIT;
   END LOOP;

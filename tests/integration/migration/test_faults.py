@@ -28,6 +28,8 @@ ONLY_UP = {name: text for name, text in GOOD.items() if ".down." not in name}
 # Goes well on the copy, and not on the live server.
 ONLY_LIVE = f"SELECT 1 / (CASE WHEN {ON_COPY} THEN 1 ELSE 0 END);"
 FAILING_SMOKE = [{"name": "alive", "query": f"SELECT {ON_COPY}", "expect": True}]
+# The faults of the table are tried on each version, their relatives on one.
+on_one_version = pytest.mark.parametrize("pg_server", [17], indirect=True, ids=["pg17"])
 KILLED = 255  # as ssh says it
 ALL_THERE = [{"name": "ten", "query": "SELECT count(phone) FROM customers", "expect": 10}]
 
@@ -66,6 +68,7 @@ def test_a_copy_of_a_difficult_database_is_not_taken_for_drift(migrate_host: Mig
         migrate_host.psql("postgres", f"DROP ROLE {shop}_owner; DROP ROLE {shop}_app")
 
 
+@on_one_version
 def test_a_check_leaves_no_trace(migrate_host: MigrateHost, shop: str) -> None:
     before = migrate_host.look(shop)
     done = migrate_host.migrate(shop, GOOD, check=True, smoke=ALL_THERE)
@@ -85,6 +88,7 @@ def test_syntax_error_in_the_third_of_five(migrate_host: MigrateHost, shop: str)
     as_before(migrate_host, shop, before)
 
 
+@on_one_version
 def test_error_in_the_third_of_five_that_only_the_live_database_has(migrate_host: MigrateHost, shop: str) -> None:
     before = migrate_host.look(shop)
     statements = [f"ALTER TABLE orders ADD COLUMN c{number} int;" for number in range(5)]
@@ -96,6 +100,7 @@ def test_error_in_the_third_of_five_that_only_the_live_database_has(migrate_host
     as_before(migrate_host, shop, before)
 
 
+@on_one_version
 def test_it_fails_after_two_good_ones_that_can_be_taken_back(migrate_host: MigrateHost, shop: str) -> None:
     before = migrate_host.look(shop)
     files = {**GOOD, "004_bad.sql": ONLY_LIVE, "004_bad.down.sql": "SELECT 1;"}
@@ -160,6 +165,7 @@ def test_killed_and_taken_back(migrate_host: MigrateHost, shop: str) -> None:
     as_before(migrate_host, shop, before)
 
 
+@on_one_version
 def test_killed_while_an_index_is_built(migrate_host: MigrateHost, shop: str) -> None:
     """The server goes on building, without anybody who waits for it."""
     files = {"001_a.up.sql": GOOD["001_phone.sql"], "002_b.up.sql": GOOD["002_index.sql"]}
@@ -181,6 +187,7 @@ def test_killed_while_an_index_is_built(migrate_host: MigrateHost, shop: str) ->
     assert migrate_host.psql(shop, "SELECT count(*) FROM pg_index WHERE NOT indisvalid") == "0"
 
 
+@on_one_version
 def test_killed_on_the_way_back(migrate_host: MigrateHost, shop: str) -> None:
     before = migrate_host.look(shop)
     done = migrate_host.migrate(shop, ONLY_UP, {"DBOPS_KILL_SWAP": 1}, smoke=FAILING_SMOKE)
@@ -190,6 +197,7 @@ def test_killed_on_the_way_back(migrate_host: MigrateHost, shop: str) -> None:
     as_before(migrate_host, shop, before)
 
 
+@on_one_version
 def test_a_host_that_cannot_read_its_own_backups(migrate_host: MigrateHost, shop: str) -> None:
     host = migrate_host.host
     recipient = host.run("sh", "-c", "age-keygen 2>/dev/null | age-keygen -y").strip()
@@ -245,6 +253,7 @@ def test_failing_smoke_query(migrate_host: MigrateHost, shop: str) -> None:
     as_before(migrate_host, shop, before)
 
 
+@on_one_version
 def test_failing_smoke_query_and_no_file_takes_back(migrate_host: MigrateHost, shop: str) -> None:
     before = migrate_host.look(shop)
     done = migrate_host.migrate(shop, ONLY_UP, smoke=FAILING_SMOKE)
@@ -288,6 +297,7 @@ def test_wrong_down(migrate_host: MigrateHost, shop: str, down: str, why: str) -
     as_before(migrate_host, shop, before)
 
 
+@on_one_version
 def test_nothing_leads_back(migrate_host: MigrateHost, shop: str) -> None:
     done = migrate_host.migrate(shop, ONLY_UP, smoke=FAILING_SMOKE, way_back=["down"])
     assert (done.status, done.record["verdict"]) == (18, "not as before"), done.said

@@ -38,7 +38,7 @@ from ansible_collections.dbops.postgres.plugins.module_utils._postgres import Lo
 from ansible_collections.dbops.postgres.plugins.module_utils._schema import observe
 
 LIVE = Login()
-INITIALISED = "/var/lib/postgresql/migrate-initialised"
+INITIALISED = "/var/lib/postgresql/migrate-fast/initialised"
 
 
 def execute(database: str, text: str) -> None:

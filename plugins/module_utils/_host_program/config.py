@@ -25,6 +25,7 @@ from ansible_collections.dbops.postgres.plugins.module_utils._s3 import keys_fro
 
 BACKUP_CONFIG = "/etc/dbops-postgres/backup.json"
 CONFIG = "/etc/dbops-postgres/drill.json"
+DRIFT_CONFIG = "/etc/dbops-postgres/drift.json"
 IDENTITY = "backup_identity"
 _SEALED = "/etc/credstore.encrypted/"
 _SECONDS = 30
@@ -57,7 +58,7 @@ def read_config(path: str) -> Config:
 
     :raises DbopsError: it is not there, or says what cannot be meant.
     """
-    return config_from(_read(path, "restore_drill"))
+    return config_from(read(path, "restore_drill"))
 
 
 def read_backup_config(path: str) -> BackupConfig:
@@ -65,10 +66,15 @@ def read_backup_config(path: str) -> BackupConfig:
 
     :raises DbopsError: it is not there, or says what cannot be meant.
     """
-    return backup_config_from(_read(path, "backup"))
+    return backup_config_from(read(path, "backup"))
 
 
-def _read(path: str, role: str) -> Any:
+def read(path: str, role: str) -> Any:
+    """A configuration as data.
+
+    :param role: the one that writes it.
+    :raises DbopsError: it is not there, or no JSON.
+    """
     try:
         with open(path, encoding="utf-8") as file:
             return json.load(file)
@@ -83,7 +89,7 @@ def config_from(data: Mapping[str, Any]) -> Config:
 
     :raises DbopsError: it says what cannot be meant.
     """
-    _known(data, {"target", "drill", "textfile"})
+    known(data, {"target", "drill", "textfile"})
     return Config(target_from(data.get("target")), drill_from(data.get("drill") or {}), str(data.get("textfile") or ""))
 
 
@@ -92,7 +98,7 @@ def backup_config_from(data: Mapping[str, Any]) -> BackupConfig:
 
     :raises DbopsError: it says what cannot be meant.
     """
-    _known(data, {"targets", "backup", "textfile"})
+    known(data, {"targets", "backup", "textfile"})
     given = data.get("targets")
     if not isinstance(given, list) or not given:
         raise DbopsError("The configuration has no targets", 'Give one: {"targets": [{"directory": "/srv/backup"}]}.')
@@ -131,11 +137,15 @@ def target_from(data: Any) -> Target:
     return S3(Bucket(**rest), keys_from(text, credential) if text else None)
 
 
-def _known(data: Mapping[str, Any], known: set[str]) -> None:
-    unknown = sorted(set(data) - known)
+def known(data: Mapping[str, Any], keys: set[str]) -> None:
+    """Refuse keys that nobody knows.
+
+    :raises DbopsError: there is one.
+    """
+    unknown = sorted(set(data) - keys)
     if unknown:
-        keys = ", ".join(sorted(known))
-        raise DbopsError(f"The configuration has an unknown key {unknown[0]!r}", f"Known keys: {keys}.")
+        listed = ", ".join(sorted(keys))
+        raise DbopsError(f"The configuration has an unknown key {unknown[0]!r}", f"Known keys: {listed}.")
 
 
 def secret(name: str) -> str:

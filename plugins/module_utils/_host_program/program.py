@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """``dbops-postgres``: the jobs that timers run and a person types on a host.
 
-Exit status: 0 done; 1 the backup is not what it should be; 2 it could not be tried, or was asked for wrongly.
+Exit status: 0 done; 1 the backup is not what it should be; 2 it could not be tried, or was asked for wrongly. Of
+``drift``, as tools that compare schemas have it: 0 the same, 2 they differ, 1 it could not be looked at.
 """
 
 from __future__ import annotations
@@ -13,10 +14,18 @@ import signal
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from ansible_collections.dbops.postgres.plugins.module_utils._host_program import backup, drill, prune, restore, status
+from ansible_collections.dbops.postgres.plugins.module_utils._host_program import (
+    backup,
+    drift,
+    drill,
+    prune,
+    restore,
+    status,
+)
 from ansible_collections.dbops.postgres.plugins.module_utils._host_program.config import (
     BACKUP_CONFIG,
     CONFIG,
+    DRIFT_CONFIG,
     read_backup_config,
     read_config,
     tell,
@@ -29,6 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="dbops-postgres", description="Backups that are proven.")
     parser.add_argument("--config", default=CONFIG, help=f"of drills and restores, by default {CONFIG}")
     parser.add_argument("--backup-config", default=BACKUP_CONFIG, help=f"of backups, by default {BACKUP_CONFIG}")
+    parser.add_argument("--drift-config", default=DRIFT_CONFIG, help=f"of comparisons, by default {DRIFT_CONFIG}")
     jobs = parser.add_subparsers(dest="job", required=True, metavar="JOB")
 
     saving = jobs.add_parser("backup", help="make a set of backups, prove it at each target, prune")
@@ -58,8 +68,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     restoring.add_argument("--socket", default="/var/run/postgresql", help="directory of the server's socket")
     restoring.add_argument("--port", type=int, default=5432)
 
+    drifting = jobs.add_parser("drift", help="compare live schemas with their committed snapshots")
+    drifting.add_argument("--database", action="append", default=[], help="of those configured; may be repeated")
+    drifting.add_argument("--sql", action="store_true", help="print what would bring them back; nothing is run")
+    drifting.add_argument("--wait", type=float, default=0, metavar="SECONDS", help="for a run that is under way")
+
     checking = jobs.add_parser("check", help="read a configuration, and say what cannot be meant")
-    checking.add_argument("--of", choices=["drill", "backup"], default="drill", help="which, by default drill")
+    checking.add_argument("--of", choices=["drill", "backup", "drift"], default="drill", help="which, by default drill")
 
     given = parser.parse_args(arguments)
     # systemd stops a unit by SIGTERM: what a job has begun is taken down again as by any other error.
@@ -75,10 +90,12 @@ def _run(given: Any) -> int:
     if given.job == "check":
         if given.of == "backup":
             read_backup_config(given.backup_config)
+        elif given.of == "drift":
+            drift.read_drift_config(given.drift_config)
         else:
             read_config(given.config)
         return 0
-    jobs = {"backup": backup, "drill": drill, "prune": prune, "restore": restore, "status": status}
+    jobs = {"backup": backup, "drift": drift, "drill": drill, "prune": prune, "restore": restore, "status": status}
     return int(jobs[given.job].run(given))
 
 

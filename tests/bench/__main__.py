@@ -9,6 +9,7 @@ import subprocess
 import sys
 
 BENCHES = ("access", "access_scale", "pool", "backup", "drill", "lint", "drift")
+BENCHES = ("access", "access_scale", "pool", "backup", "drill", "lint", "seed_guard")
 
 
 def main(names: list[str]) -> int:

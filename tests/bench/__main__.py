@@ -8,8 +8,16 @@ from __future__ import annotations
 import subprocess
 import sys
 
-BENCHES = ("access", "access_scale", "pool", "backup", "drill", "lint", "drift")
-BENCHES = ("access", "access_scale", "pool", "backup", "drill", "lint", "seed_guard")
+BENCHES = (
+    "access",
+    "access_scale",
+    "pool",
+    "backup",
+    "drill",
+    "lint",
+    "drift",
+    "seed_guard",
+)
 
 
 def main(names: list[str]) -> int:

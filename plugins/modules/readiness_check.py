@@ -100,6 +100,10 @@ options:
         description: Statements that take this long must be logged.
         type: int
         default: 500
+      check_days:
+        description: A check that a playbook or a timer runs must have passed within this many days.
+        type: int
+        default: 35
       network_prefix_v4:
         description: Shortest prefix of an IPv4 network that pg_hba.conf may admit.
         type: int
@@ -279,6 +283,7 @@ ARGUMENTS = {
         "options": {
             "certificate_days": {"type": "int", "default": 30},
             "slow_query_ms": {"type": "int", "default": 500},
+            "check_days": {"type": "int", "default": 35},
             "network_prefix_v4": {"type": "int", "default": 16},
             "network_prefix_v6": {"type": "int", "default": 48},
         },

@@ -9,7 +9,7 @@ import json
 import os
 from collections.abc import Mapping
 
-EVIDENCE = "/var/lib/dbops-postgres/evidence"
+from ansible_collections.dbops.postgres.plugins.module_utils._evidence import EVIDENCE, replace
 
 
 def record(job: str, facts: Mapping[str, object], directory: str = EVIDENCE) -> str:
@@ -39,15 +39,3 @@ def previous(job: str, directory: str = EVIDENCE) -> dict[str, object]:
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
-
-
-def replace(path: str, text: str) -> None:
-    """Replace a file that everybody may read: it holds no secret."""
-    new = f"{path}.new"
-    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o644)
-    with open(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.chmod(new, 0o644)
-    os.replace(new, path)

@@ -115,7 +115,7 @@ CONTROLS: tuple[Control, ...] = (
             "Integrity checks",
             _H,
             "Checksums are on; declared assertions and amcheck pass.",
-            "declared SQL assertions and amcheck",
+            "",
         ),
     ),
     *_group(

@@ -18,6 +18,7 @@ from ansible_collections.dbops.postgres.plugins.module_utils._readiness import (
     leaks,
     observe,
     pooler,
+    records,
 )
 from ansible_collections.dbops.postgres.plugins.module_utils._readiness.observe import value
 from ansible_collections.dbops.postgres.plugins.module_utils._readiness.state import Observed, Server, Unseen
@@ -41,6 +42,7 @@ def observed(login: Login, databases: Sequence[str], now: datetime.datetime) -> 
             # Whether a backup was proven does not depend on a server that is up.
             drills=drills.observe(now) if login.host in _LOCAL else server,
             backups=backups.observe() if login.host in _LOCAL else server,
+            records=records.observe(now.timestamp()) if login.host in _LOCAL else server,
         )
     remote = Unseen(
         Status.NOT_TESTED, "Connected over the network: files and processes of the server are out of sight."
@@ -51,6 +53,7 @@ def observed(login: Login, databases: Sequence[str], now: datetime.datetime) -> 
         leaks=leaks.observe(server.settings, now.timestamp()) if login.host in _LOCAL else remote,
         drills=drills.observe(now) if login.host in _LOCAL else remote,
         backups=backups.observe() if login.host in _LOCAL else remote,
+        records=records.observe(now.timestamp()) if login.host in _LOCAL else remote,
         stored_leaks=leaks.stored(login, leaks.with_statements(server)),
         poolers=pooler.observe() if login.host in _LOCAL else remote,
         load_test=pooler.load_test(now.timestamp()) if login.host in _LOCAL else remote,

@@ -363,6 +363,26 @@ class Drills:
 
 
 @dataclass(frozen=True)
+class CheckRecord:
+    """The last run of a check on a database. ``days``: since then; ``controls``: where it judged several."""
+
+    check: str
+    database: str
+    passed: bool
+    days: float
+    summary: str
+    controls: Mapping[str, bool] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Records:
+    """The records on this host, and the files among them that cannot be read."""
+
+    held: tuple[CheckRecord, ...] = ()
+    unreadable: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Server:
     """What was seen through SQL, of the whole cluster."""
 
@@ -498,6 +518,7 @@ class Observed:
     drills: Seen[Drills]
     backups: Seen[Backups]
     buckets: Seen[tuple[Bucket, ...]] = ()
+    records: Seen[Records] = Records()
 
 
 @dataclass(frozen=True)
@@ -507,6 +528,7 @@ class Thresholds:
     certificate_days: int = 30
     slow_query_ms: int = 500
     load_test_days: int = 180
+    check_days: int = 35
     network_prefix_v4: int = 16
     network_prefix_v6: int = 48
     environment: str = ""

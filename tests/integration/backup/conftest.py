@@ -202,8 +202,12 @@ def saver(pg_server: Server) -> Iterator[Saver]:
         f"rm -f {CREDENTIALS}/backup_identity; age-keygen -o {CREDENTIALS}/backup_identity 2>/dev/null",
         text=json.dumps(KEYS),
     )
-    yield Saver(host, pg_server, s3, host.run("age-keygen", "-y", f"{CREDENTIALS}/backup_identity").strip())
+    made = Saver(host, pg_server, s3, host.run("age-keygen", "-y", f"{CREDENTIALS}/backup_identity").strip())
+    yield made
+    made.clear()
     s3.stop()
+    # The host is shared: for the tests that come after, it is one without backups.
+    host.run("rm", "-rf", "/etc/dbops-postgres", CREDENTIALS, LOCAL)
 
 
 @pytest.fixture(scope="module")

@@ -239,7 +239,7 @@ def test_a_bare_server_fails_with_evidence_and_without_errors(
         assert item["evidence"]
         assert item["remedy"] or item["status"] != "fail"
     assert not result["passed"]
-    assert "B-1" in result["not_probed"]
+    assert "H-1" in result["not_probed"]
 
 
 def test_a_module_that_may_not_fail_does_not(pg_database: Database, capsys: pytest.CaptureFixture[str]) -> None:
@@ -253,7 +253,7 @@ def test_a_module_that_may_not_fail_does_not(pg_database: Database, capsys: pyte
     ("options", "said"),
     [
         ({"controls": ["X-1"]}, "X-1"),
-        ({"controls": ["B-1"]}, "No probe exists yet for B-1"),
+        ({"controls": ["H-1"]}, "No probe exists yet for H-1"),
         ({"waivers": [{"id": "S-9", "reason": ""}]}, "without a reason"),
         ({"waivers": [{"id": "S-4", "reason": "why"}]}, "without an end"),
         ({"waivers": [{"id": "S-9", "reason": "why", "expires": "soon"}]}, "not a date"),

@@ -137,6 +137,18 @@ SAVED = state.Backups(
 )
 
 
+CHECKS = (
+    "pg_constraint_check",
+    "pg_enum_check",
+    "pg_index_check",
+    "pg_integrity_check",
+    "pg_migrate",
+    "pg_plan_check",
+    "pg_rls_check",
+    "pg_schema_drift_check",
+)
+
+
 def good() -> Observed:
     """A hardened server with one service: an owner that cannot log in, a migrator, an application, a reader."""
     inside = Inside(
@@ -227,7 +239,17 @@ def good() -> Observed:
     certificate = Certificate(True, "TLSv1.3", "TLS_AES_256_GCM_SHA384", "", "2027-01-01", 200)
     drills = state.Drills((DRILL,))
     return Observed(
-        server, host, certificate, (), leaks, state.StoredLeaks((), (), 0), elsewhere, tested, drills, SAVED
+        server,
+        host,
+        certificate,
+        (),
+        leaks,
+        state.StoredLeaks((), (), 0),
+        elsewhere,
+        tested,
+        drills,
+        SAVED,
+        records=state.Records(tuple(state.CheckRecord(check, "payments_db", True, 2.5, "good") for check in CHECKS)),
     )
 
 
@@ -260,6 +282,11 @@ def on_host(**changes: Any) -> Observed:
 def leaking(**changes: Any) -> Observed:
     """With credentials in clear on the host."""
     return replace(good(), leaks=state.Leaks(**changes))
+
+
+def recorded(*held: state.CheckRecord, unreadable: tuple[str, ...] = ()) -> Observed:
+    """With these records of checks."""
+    return replace(good(), records=state.Records(held, unreadable))
 
 
 def drilled(*held: state.Drill, unreadable: tuple[str, ...] = ()) -> Observed:

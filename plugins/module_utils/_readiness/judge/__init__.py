@@ -20,6 +20,7 @@ from ansible_collections.dbops.postgres.plugins.module_utils._readiness.judge im
     network,
     objects,
     pooling,
+    records,
     register,
     secrets,
     tuning,
@@ -39,4 +40,5 @@ MODULES = (
     backups,
     drills,
     objects,
+    records,
 )

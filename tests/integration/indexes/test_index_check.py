@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import datetime
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -20,9 +18,7 @@ from ansible_collections.dbops.postgres.plugins.module_utils._indexes.judge impo
 from ansible_collections.dbops.postgres.plugins.module_utils._indexes.normal import written
 from ansible_collections.dbops.postgres.plugins.module_utils._indexes.observe import catalog
 from ansible_collections.dbops.postgres.plugins.module_utils._indexes.spec import parse
-from ansible_collections.dbops.postgres.plugins.modules import pg_index_check
 from tests.integration.indexes.defects import DEFECTS, SPEC, Defect
-from tests.integration.indexes.running import run_module
 from tests.integration.servers import Database, Server, create_database, drop_database
 
 GOOD = Path(__file__).with_name("good.sql").read_text()

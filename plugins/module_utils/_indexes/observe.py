@@ -55,7 +55,7 @@ SELECT pg_catalog.now(), greatest(d.stats_reset, pg_catalog.pg_postmaster_start_
 _TABLES = f"""
 WITH {_SCOPE}
 SELECT s.oid, s.nspname, s.relname, s.relkind,
-       greatest(s.reltuples, pg_catalog.pg_stat_get_live_tuples(s.oid))::int8,
+       CASE WHEN s.reltuples >= 0 THEN s.reltuples ELSE pg_catalog.pg_stat_get_live_tuples(s.oid) END::int8,
        pg_catalog.pg_stat_get_numscans(s.oid), pg_catalog.pg_stat_get_tuples_returned(s.oid),
        coalesce((SELECT sum(pg_catalog.pg_stat_get_numscans(i.indexrelid)) FROM pg_catalog.pg_index i
                   WHERE i.indrelid = s.oid), 0)::int8,

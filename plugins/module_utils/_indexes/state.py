@@ -46,7 +46,7 @@ class Table:
     """A table, partitioned table or materialised view.
 
     :param kind: ``relkind``.
-    :param rows: as ANALYZE counted or, if greater, as the statistics count; -1: never counted.
+    :param rows: as ANALYZE estimated or, before the first one, as the statistics count.
     :param index_writes: rows inserted, and updated so that each index got a new entry, since the reset.
     :param parent: of a partition; 0: none.
     :param columns: name to type.

@@ -84,17 +84,20 @@ def rows(server: Server, domain: Domain, other: str = "") -> Iterator[Row]:
     database = create_database(server)
     try:
         domain.make(database)
-        with _transaction(database) as cursor:
+        connection = database.connect(autocommit=False)
+        with _transaction(connection) as cursor:
             clean = bad(domain.look(cursor, database))
-        before = _asked(database, other)
+        before = _asked(connection, other)
         yield Row(domain.name, GOOD, bool(clean), None if before is None else bool(before))
         for defect in domain.defects:
-            with _transaction(database) as cursor:
-                _plant(cursor, domain, database, defect)
+            plant = partial(_plant, domain=domain, database=database, defect=defect)
+            with _transaction(connection) as cursor:
+                plant(cursor)
                 found = any(domain.hit(defect, finding) for finding in bad(domain.look(cursor, database)))
-            after = _asked(database, other, partial(_plant, domain=domain, database=database, defect=defect))
+            after = _asked(connection, other, plant)
             seen = None if before is None or after is None else _differs(after - before, defect)
             yield Row(domain.name, defect.name, found, seen)
+        connection.close()
     finally:
         drop_database(database)
 
@@ -114,17 +117,13 @@ def _plant(cursor: extensions.cursor, domain: Domain, database: Database, defect
 
 
 @contextmanager
-def _transaction(database: Database) -> Generator[extensions.cursor, None, None]:
-    connection = database.connect(autocommit=False)
+def _transaction(connection: extensions.connection) -> Generator[extensions.cursor, None, None]:
     try:
         with connection.cursor() as cursor:
-            cursor.execute(
-                "SET LOCAL search_path = ''; SET LOCAL statement_timeout = '20s'; SET LOCAL timezone = 'UTC'"
-            )
+            cursor.execute("SET LOCAL search_path = ''; SET LOCAL statement_timeout = '20s'")
             yield cursor
     finally:
         connection.rollback()
-        connection.close()
 
 
 # The other judge knows the roles of one vendor. Everybody who may do anything here becomes a member of them, and every
@@ -147,12 +146,12 @@ END $$
 
 
 def _asked(
-    database: Database, other: str, plant: Callable[[extensions.cursor], None] | None = None
+    connection: extensions.connection, other: str, plant: Callable[[extensions.cursor], None] | None = None
 ) -> set[tuple[str, str]] | None:
     """Name and key of what the other judge finds."""
     if not other:
         return None
-    with _transaction(database) as cursor:
+    with _transaction(connection) as cursor:
         if plant:
             plant(cursor)
         cursor.execute("SET LOCAL search_path = pg_catalog")

@@ -5,17 +5,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 from ansible_collections.dbops.postgres.plugins.module_utils._indexes import spec as indexes
 from ansible_collections.dbops.postgres.plugins.module_utils._rls import spec as rls
 from ansible_collections.dbops.postgres.plugins.module_utils._specfile import SpecError, SpecFile
 
-PARSERS: Mapping[str, Callable[[Mapping[str, Any]], object]] = {
-    "rls": rls.parse,
-    "indexes": indexes.parse,
-}
+PARSERS: tuple[Callable[[SpecFile], object], ...] = (
+    lambda file: rls.parse(file.section("rls")),
+    lambda file: indexes.parse(file.section("indexes")),
+)
 
 
 def validate(spec: SpecFile) -> None:
@@ -23,8 +22,8 @@ def validate(spec: SpecFile) -> None:
 
     :raises DbopsError: with the file and the line.
     """
-    for section, parse in PARSERS.items():
+    for parse in PARSERS:
         try:
-            parse(spec.section(section))
+            parse(spec)
         except SpecError as error:
             raise spec.located(error) from None

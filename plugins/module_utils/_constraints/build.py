@@ -50,11 +50,12 @@ class Builder:
         self.database, self.writer, self.solver, self.given = database, writer, solver, given
         self.kept: dict[tuple[int, int], Row] = {}
         self.without_triggers: set[int] = set()
-        self.existing: set[int] = set()
         self._plain: dict[tuple[int, int], Row] = {}
         self._making: list[tuple[int, int]] = []
         self._failed: dict[tuple[int, int], str] = {}
         self._shift: dict[tuple[int, str], int] = {}
+        self._used: dict[int, dict[int, Row]] = {}
+        self._taken: dict[tuple[int, str], set[str | None]] = {}
         self._domains: dict[tuple[int, str], list[str]] = {}
         self._fresh: dict[int, frozenset[str]] = {}
 
@@ -75,7 +76,9 @@ class Builder:
             raise CycleError("its foreign keys form a circle that is neither nullable nor deferrable")
         self._making.append(key)
         try:
-            self.kept[key] = self._make(table, number)
+            self.kept[key], owed = self._make(table, number)
+            for other in owed:
+                self.anchor(*other)
         except CycleError:
             raise
         except NoRowError as error:
@@ -92,37 +95,43 @@ class Builder:
             raise NoRowError(f"{self.database.tables[table].shown} has no partition, so no row fits")
         return leaves[0]
 
-    def _make(self, oid: int, number: int) -> Row:
+    def _make(self, oid: int, number: int) -> tuple[Row, list[tuple[int, int]]]:
+        """A row that stays, and those that its deferred foreign keys still need."""
         table = self.database.tables[oid]
+        owed: list[tuple[int, int]] = []
         try:
-            row, answer, triggers = self.accepted(oid, number, keep=True)
+            row, answer, triggers = self.accepted(oid, number, owed)
         except CycleError:
             raise
         except NoRowError:
             there = self.writer.existing(table) if number == 0 else []
             if not there:
                 raise
-            self.existing.add(oid)
-            return there[0]
+            return there[0], []
         if not triggers:
             self.without_triggers.add(oid)
-        return answer.row or row
+        return answer.row or row, owed
 
-    def accepted(self, oid: int, number: int, *, keep: bool) -> tuple[Row, Answer, bool]:
+    def accepted(self, oid: int, number: int, owed: list[tuple[int, int]] | None = None) -> tuple[Row, Answer, bool]:
         """A row that the table takes, what it answered, and whether that was with the user's triggers.
 
-        :raises NoRowError: it takes none.
+        :param owed: given, the row stays, and what its deferred foreign keys still need is put here.
+        :raises NoRowError: the table takes none.
         """
         table = self.database.tables[oid]
         self._usable(table)
         triggers = oid not in self.without_triggers
         last: Rejection | None = None
         for _try in range(REPAIRS):
-            row, owed = self.row(oid, number)
+            row, needed = self.row(oid, number)
+            if owed is not None:
+                owed[:] = needed
+            else:
+                for other in needed:
+                    self.anchor(*other)
+            keep = owed is not None
             answer = self._write(table, row, triggers, keep)
             if answer.rejection is None and answer.written:
-                for target, nth in owed:
-                    self.anchor(target, nth)
                 return row, answer, triggers
             last = answer.rejection
             if last is None or (last.sqlstate not in ("23505", "23P01") and triggers and table.triggers):
@@ -159,7 +168,8 @@ class Builder:
         moved = False
         for item in self.database.of(oid, *KEYS, EXCLUSION):
             if item.name == rejection.constraint:
-                for column in set(item.columns) - tied:
+                for column in self.sources(self.database.tables[oid], item.columns) - tied:
+                    self._taken.setdefault((oid, column), set()).add(self._used[oid][number].get(column))
                     self._shift[(oid, column)] = self._shift.get((oid, column), 0) + 13
                     moved = True
         self._plain.pop((oid, number), None)
@@ -188,7 +198,9 @@ class Builder:
             decided.update(key.columns if source is not None else loose)
         for name, texts in self._spoken(table).items():
             row[name] = texts[min(number, len(texts) - 1)]
-        return self.checked(table, row, frozenset(decided), number), owed
+        row = self.checked(table, row, frozenset(decided), number)
+        self._used.setdefault(oid, {})[number] = row
+        return row, owed
 
     def _parent(
         self, table: Table, row: Row, key: Constraint, number: int, wanted: int, owed: list[tuple[int, int]]
@@ -297,14 +309,15 @@ class Builder:
         :raises NoRowError: nothing was found that they accept.
         """
         keyed = {column for item in self.database.of(table.oid, *KEYS, EXCLUSION) for column in item.columns}
-        taken = self.kept.get((table.oid, number - 1), {}) if number else {}
+        others = [row for other, row in self._used.get(table.oid, {}).items() if other != number]
         conditions = self.conditions(table)
         for expressions, columns in rows.components((text, columns) for _name, text, columns in conditions):
             choices = {}
             for name in sorted(columns & set(row)):
                 texts = self.choices(table, name, row, expressions, tied, strict=True)
                 if name in keyed and name not in tied and len(texts) > 1:
-                    texts = [text for text in texts if text is None or text != taken.get(name)] or texts
+                    taken = {other.get(name) for other in others} | self._taken.get((table.oid, name), set())
+                    texts = [text for text in texts if text is None or text not in taken] or texts
                 choices[name] = texts
             found = self.solver.find(table, row, choices, expressions)
             if found is None:

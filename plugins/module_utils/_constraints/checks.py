@@ -156,6 +156,8 @@ def _texts(known: Constants, usual: Sequence[str], width: int) -> list[str]:
 def _documents(known: Constants) -> list[str]:
     keys = [text for text in known.texts if len(text) < 100]
     found: list[object] = [dict.fromkeys(keys, "a"), dict.fromkeys(keys, 1), {key: [] for key in keys}]
+    each: dict[str, object] = {key: f"dbops{number}" for number, key in enumerate(keys)}
+    found += [each, *({key: text for key, text in each.items() if key != left_out} for left_out in keys)]
     for key in keys:
         items: tuple[object, ...] = ("a", 1, -1, True, None, {}, [], ["a"], *keys)
         found += [{key: item} for item in items]

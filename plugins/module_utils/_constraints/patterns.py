@@ -20,7 +20,7 @@ _MOST = 300
 def examples(pattern: str) -> list[str]:
     """Texts for a regular expression that differ in length and in their characters."""
     found = []
-    for style in range(6):
+    for style in range(12):
         text = _Reader(pattern, style).read()
         if text is not None:
             found.append(text)

@@ -104,7 +104,7 @@ class _Prover:
         second: Row | None = None
         alone = ""
         try:
-            second, _answer, triggers = self.builder.accepted(leaf.oid, 1, keep=False)
+            second, _answer, triggers = self.builder.accepted(leaf.oid, 1)
         except NoRowError as error:
             alone, triggers = str(error), leaf.oid not in self.builder.without_triggers
         case = _Case(table, leaf, first, second, triggers, alone)
@@ -122,28 +122,29 @@ class _Prover:
         except NoRowError as error:
             return Proof(item.id, NOT_TRIED, str(error))
 
-    def tried(self, case: _Case, item: Constraint, row: Row) -> Proof:
+    def tried(self, case: _Case, item: Constraint, row: Row, before: Sequence[Sql] = ()) -> Proof:
         """Insert the row that violates a constraint, and judge what happened."""
-        answer, place = self.answer(case, item, case.table, row, case.triggers)
+        answer, place = self.answer(case, item, row, case.triggers, before)
         note = "" if case.triggers else f"with triggers off: they refuse or change rows ({_triggers(case.leaf)})"
         if matches(answer.rejection, item, place):
             return Proof(item.id, PROVEN, note)
         if case.triggers and case.leaf.triggers and item.kind != FOREIGN_KEY:
-            again, place = self.answer(case, item, case.table, row, False)
+            again, place = self.answer(case, item, row, False)
             if matches(again.rejection, item, place):
                 return Proof(item.id, PROVEN, f"with triggers off: one of them acts first ({_triggers(case.leaf)})")
             answer = again if answer.rejection is None else answer
         return expected(item, answer.rejection, answer.written, _triggers(case.leaf))
 
     def answer(
-        self, case: _Case, item: Constraint, table: Table, row: Row, triggers: bool
+        self, case: _Case, item: Constraint, row: Row, triggers: bool, before: Sequence[Sql] = ()
     ) -> tuple[Answer, frozenset[str]]:
-        answer = self.writer.attempt([insert(table, row)], triggers=triggers)
+        """What the table says to a row, and whose errors count."""
+        answer = self.writer.attempt([*before, insert(case.table, row)], triggers=triggers)
         refused = answer.rejection
-        if refused and refused.sqlstate == "23514" and not refused.constraint and table is not case.leaf:
+        if refused and refused.sqlstate == "23514" and not refused.constraint and case.table is not case.leaf:
             # No partition takes it. So the partition itself is asked, which looks at its own bound last.
-            answer = self.writer.attempt([insert(case.leaf, row)], triggers=triggers)
-        places = self.database.below(table.oid) if item.kind == NOT_NULL else self.database.family(item)
+            answer = self.writer.attempt([*before, insert(case.leaf, row)], triggers=triggers)
+        places = self.database.below(case.table.oid) if item.kind == NOT_NULL else self.database.family(item)
         return answer, places
 
     def not_null(self, case: _Case, item: Constraint) -> Proof:
@@ -205,48 +206,78 @@ class _Prover:
                 "triggers off foreign keys are not looked at"
             )  # fmt: skip
         last = Proof(item.id, NOT_TRIED, "no values were found that its target does not have")
-        for row in self.orphans(case, item):
-            there = {target: row[name] for name, target in zip(item.columns, item.target_columns)}
-            proof = self.tried(case, item, row)
-            if proof.result == NOT_ENFORCED and self.writer.true(exists(self.database.tables[item.target], there)) in (
-                True,
-                None,
-            ):
-                continue  # the row that it points at exists by chance
-            if proof.result != NOT_TRIED:
+        for row, before in self.orphans(case, item):
+            proof = self.tried(case, item, row, before)
+            if proof.result == PROVEN:
                 return proof
-            last = proof
+            if proof.result == NOT_ENFORCED and not before:
+                there: Row = {target: row[name] for name, target in zip(item.columns, item.target_columns)}
+                if self.writer.true(exists(self.database.tables[item.target], there)) is False:
+                    return proof  # it does not point at something that exists by chance
+            elif proof.result == NOT_TRIED:
+                last = proof
         return last
 
-    def orphans(self, case: _Case, item: Constraint) -> Iterable[Row]:
-        """Rows that point at nothing: first by the columns that no other foreign key looks at."""
+    def orphans(self, case: _Case, item: Constraint) -> Iterable[tuple[Row, Sequence[Sql]]]:
+        """Rows that point at nothing, and what must be there before them, so that no other foreign key is violated."""
         table = case.leaf
         row = self.filled(case, item)
-        others = [key for key in self.database.of(table.oid, FOREIGN_KEY) if key.columns != item.columns]
+        others = [
+            key
+            for key in self.database.of(table.oid, FOREIGN_KEY)
+            if (key.columns, key.target) != (item.columns, item.target)  # a partition has its own copy of it
+        ]
         shared = {name for key in others for name in key.columns}
-        own = [name for name in item.columns if name not in shared]
-        checked = {name for _n, _t, columns in self.builder.conditions(table) for name in columns}
-        expressions = [text for _name, text, columns in self.builder.conditions(table) if set(own) & columns]
-        for name in own:
-            column = table.columns[name]
-            known = Constants()
-            for expression in expressions:
-                known = known + constants(expression)
-            texts: list[str | None] = [self.builder.value(column.type, column.typmod, n) for n in range(7, 11)]
-            texts += candidates(self.database.types, column.type, column.typmod, known, 40)
-            texts = [text for text in dict.fromkeys(texts) if text is not None and text != row[name]]
-            if name in checked:
-                found = self.solver.find(
-                    table, row, {name: texts}, [text for _n, text, _c in self.builder.conditions(table)]
-                )
-                texts = [found[name]] if found else []
-            for text in texts[:6]:
-                yield {**row, name: text}
+        for changed in self.missing(table, row, [name for name in item.columns if name not in shared]):
+            yield changed, ()
+        # All columns are shared. A foreign key that has NULL in it looks at nothing, if it has a column of its own.
+        alone = dict(row)
         for key in others:
+            if set(key.columns) & set(item.columns):
+                free = [n for n in key.columns if n not in item.columns and not table.columns[n].not_null]
+                alone.update(dict.fromkeys(free))
+        still = [key for key in others if all(alone.get(name) is not None for name in key.columns)]
+        bound = {name for key in still for name in key.columns}
+        for changed in self.missing(table, alone, [name for name in item.columns if name not in bound]):
+            yield changed, ()
+        for key in still:  # each part exists, only not together
             for name, target in zip(key.columns, key.target_columns):
                 if name in item.columns:
-                    stranger = self.builder.anchor(key.target, _STRANGER)
-                    yield {**row, name: stranger[target]}
+                    yield {**alone, name: self.builder.anchor(key.target, _STRANGER)[target]}, ()
+        # Whoever violates this one violates another one too, unless that one's parent is there without its own parent.
+        for changed in self.missing(table, alone, item.columns):
+            hit = [key for key in still if any(changed[name] != alone[name] for name in key.columns)]
+            if any(key.target == item.target for key in hit):
+                continue
+            for number in (_STRANGER - 1, _STRANGER - 2):
+                yield changed, [statement for key in hit for statement in self.bastard(key, changed, number)]
+
+    def bastard(self, key: Constraint, row: Row, number: int) -> list[Sql]:
+        """Statements that make the row at which a foreign key points, whether or not its own parents exist."""
+        target = self.database.tables[self.builder.leaf(key.target)]
+        parent = {**self.builder.row(target.oid, number)[0]}
+        parent.update({to: row[name] for name, to in zip(key.columns, key.target_columns)})
+        role = "SET LOCAL session_replication_role = {}"
+        return [Sql(role, (Sql("replica"),)), insert(target, parent), Sql(role, (Sql("origin"),))]
+
+    def missing(self, table: Table, row: Row, columns: Sequence[str]) -> Iterable[Row]:
+        """The row with other values in one of the columns, which its target will hardly have."""
+        conditions = self.builder.conditions(table)
+        holds = [text for _name, text, _columns in conditions]
+        checked = {name for _name, _text, theirs in conditions for name in theirs}
+        for name in columns:
+            column = table.columns[name]
+            known = Constants()
+            for text in holds if name in checked else ():
+                known = known + constants(text)
+            some = [self.builder.value(column.type, column.typmod, number) for number in range(17, 21)]
+            some += self.builder.fitting(column.type, column.typmod, known)[:40]
+            texts = [text for text in dict.fromkeys(some) if text is not None and text != row[name]]
+            if name in checked:
+                found = self.solver.find(table, row, {name: texts}, holds)
+                texts = [text for text in (found or {}).values() if text is not None]
+            for text in texts[:6]:
+                yield {**row, name: text}
 
     def filled(self, case: _Case, item: Constraint) -> Row:
         """The row, with all columns of a foreign key: one that is NULL in part is looked at by none."""
@@ -262,43 +293,59 @@ class _Prover:
 
     def key(self, case: _Case, item: Constraint) -> Proof:
         sources = self.builder.sources(case.table, item.columns)
-        first, before = case.first, []
+        first, second, before = case.first, case.second, []
         if not self.counts(case, item, first, sources):
             first = self.counting(case, item, sources)
+            second = self.builder.row(case.leaf.oid, 2)[0]
             before = [insert(case.table, first)]
             control = self.writer.attempt(before, triggers=case.triggers)
             if control.rejection or not control.written:
                 why = said(control.rejection) if control.rejection else "it was left out"
                 return Proof(item.id, NOT_TRIED, f"no row that the key looks at was accepted: {why}")
         first = {name: first[name] for name in case.leaf.written if name in first}
-        row = dict(first)
-        for other in self.database.of(case.leaf.oid, *KEYS, EXCLUSION):
-            for name in self.builder.sources(case.leaf, other.columns) - sources:
-                if case.second is not None and name in case.second and not self.in_predicate(case.leaf, item, name):
-                    row[name] = case.second[name]
-        for name, operator in zip(item.keys, item.operators):
-            if operator == "<>" and case.second is not None:
-                row[name] = case.second.get(name)
+        row = self.twin(case.leaf, item, sources, first, second) if second is not None else dict(first)
         places = self.database.family(item)
-        for triggers in (True, False) if case.triggers else (False,):
-            answer = self.writer.attempt([*before, insert(case.table, row)], triggers=triggers)
-            if matches(answer.rejection, item, places):
-                note = "" if triggers else f"with triggers off ({_triggers(case.leaf)})"
-                return Proof(item.id, PROVEN, note)
-            if not case.leaf.triggers:
-                break
+        answer = self.writer.attempt([*before, insert(case.table, row)], triggers=case.triggers)
+        if matches(answer.rejection, item, places):
+            return Proof(item.id, PROVEN, "" if case.triggers else f"with triggers off ({_triggers(case.leaf)})")
+        if case.triggers and case.leaf.triggers:
+            again = self.writer.attempt([*before, insert(case.table, row)], triggers=False)
+            if matches(again.rejection, item, places):
+                return Proof(item.id, PROVEN, f"with triggers off: one of them acts first ({_triggers(case.leaf)})")
+            answer = again if answer.rejection is None else answer
         proof = expected(item, answer.rejection, answer.written, _triggers(case.leaf))
         if proof.result == NOT_TRIED and item.kind in KEYS and not item.deferrable and all(item.keys):
             # Whatever this row does, another key rejects it first. As arbiter only this one is asked.
-            again = self.writer.attempt(
-                [*before, insert(case.table, first, arbiter=item)], triggers=case.triggers and not case.leaf.triggers
-            )
+            same = [*before, insert(case.table, first, arbiter=item)]
+            again = self.writer.attempt(same, triggers=case.triggers and not case.leaf.triggers)
             if again.rejection is None and again.written == 0:
                 return Proof(item.id, PROVEN, "by ON CONFLICT: every row that it rejects, another key rejects too")
         return proof
 
-    def in_predicate(self, table: Table, item: Constraint, name: str) -> bool:
-        return bool(item.predicate) and name in named_in(item.predicate, tuple(table.columns))
+    def twin(self, table: Table, item: Constraint, sources: frozenset[str], first: Row, second: Row) -> Row:
+        """A row that is the first one to one key, and another one to all other keys."""
+        row = dict(first)
+        kept = sources | set(named_in(item.predicate, table.written))
+        groups = [
+            columns
+            for _t, columns in rows.components((t, columns) for _n, t, columns in self.builder.conditions(table))
+        ]
+        for other in self.database.of(table.oid, *KEYS, EXCLUSION):
+            theirs = self.builder.sources(table, other.columns) - kept
+            for name in theirs & set(second):
+                row[name] = second[name]
+                for group in groups:  # values that a check has accepted together
+                    if name in group:
+                        row.update({also: second[also] for also in group - kept if also in second})
+            if theirs and all(row.get(name) == first.get(name) for name in theirs):
+                for key in self.database.of(table.oid, FOREIGN_KEY):
+                    if set(key.columns) <= theirs:
+                        parent = self.builder.anchor(key.target, _STRANGER)
+                        row.update({name: parent[to] for name, to in zip(key.columns, key.target_columns)})
+        for name, operator in zip(item.keys, item.operators):
+            if operator == "<>" and name in second:
+                row[name] = second[name]
+        return row
 
     def counts(self, case: _Case, item: Constraint, row: Row, sources: Iterable[str]) -> bool:
         """Whether the key looks at a row: no NULL in it, and the condition of a partial index holds."""

@@ -8,56 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-
-@dataclass(frozen=True)
-class Table:
-    """An ordinary or partitioned table.
-
-    :param secured: whether row-level security is enabled.
-    :param partition: whether it is a part of another one.
-    :param columns: name and type, in order.
-    """
-
-    schema: str
-    name: str
-    secured: bool
-    partition: bool
-    columns: tuple[tuple[str, str], ...]
-
-    @property
-    def full(self) -> str:
-        """As spec files name it: ``schema.table``."""
-        return f"{self.schema}.{self.name}"
-
-    def type_of(self, column: str) -> str | None:
-        """The type of a column; None: there is no such column."""
-        return dict(self.columns).get(column)
-
-
-@dataclass(frozen=True)
-class Index:
-    """A valid index that enforces something.
-
-    :param keys: each key as PostgreSQL shows it: a column, or an expression.
-    """
-
-    table: str
-    name: str
-    method: str
-    keys: tuple[str, ...]
-    include: tuple[str, ...] = ()
-    predicate: str = ""
-
-
-@dataclass(frozen=True)
-class ForeignKey:
-    """A foreign key. ``covered``: an index begins with its columns."""
-
-    table: str
-    name: str
-    columns: tuple[str, ...]
-    target: str
-    covered: bool
+from ansible_collections.dbops.postgres.plugins.module_utils._indexes.state import Observed
 
 
 @dataclass(frozen=True)
@@ -68,7 +19,6 @@ class Role:
     """
 
     name: str
-    login: bool
     tables: int
 
 
@@ -86,14 +36,14 @@ class Statement:
 class Catalog:
     """One database.
 
-    :param policies: by table, the expressions of its policies with the source of the functions that they call.
-    :param statements: the dearest, the dearest first; None: pg_stat_statements cannot be read here.
+    :param seen: its tables, indexes and foreign keys.
+    :param policies: by the OID of a table with row-level security enabled, the expressions of its policies, with the
+        source of the functions that they call.
+    :param statements: the dearest first; None: pg_stat_statements cannot be read here.
     """
 
     database: str
-    tables: tuple[Table, ...] = ()
-    policies: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    seen: Observed
+    policies: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     roles: tuple[Role, ...] = ()
-    unique: tuple[Index, ...] = ()
-    foreign_keys: tuple[ForeignKey, ...] = ()
     statements: tuple[Statement, ...] | None = None

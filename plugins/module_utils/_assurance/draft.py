@@ -39,6 +39,11 @@ def draft(catalog: Catalog) -> str:
             f"database: {flow(catalog.database)}",
         ],
         _rls(catalog),
+        [
+            "# Every constraint is tried; this many percent of them must be proven.",
+            "constraints:",
+            "  minimum_coverage: 95",
+        ],
         _indexes(catalog),
         _plans(catalog),
         _integrity(catalog),

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from ansible_collections.dbops.postgres.plugins.module_utils._constraints import spec as constraints
 from ansible_collections.dbops.postgres.plugins.module_utils._indexes import spec as indexes
 from ansible_collections.dbops.postgres.plugins.module_utils._rls import spec as rls
 from ansible_collections.dbops.postgres.plugins.module_utils._specfile import SpecError, SpecFile
 
 PARSERS: tuple[Callable[[SpecFile], object], ...] = (
+    constraints.parse,
     lambda file: rls.parse(file.section("rls")),
     lambda file: indexes.parse(file.section("indexes")),
 )

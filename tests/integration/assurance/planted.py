@@ -23,7 +23,13 @@ from ansible_collections.dbops.postgres.plugins.module_utils._indexes import jud
 from ansible_collections.dbops.postgres.plugins.module_utils._indexes import normal as normal_indexes
 from ansible_collections.dbops.postgres.plugins.module_utils._indexes import observe as observe_indexes
 from ansible_collections.dbops.postgres.plugins.module_utils._indexes import spec as spec_indexes
+from ansible_collections.dbops.postgres.plugins.module_utils._rls import check as check_policies
+from ansible_collections.dbops.postgres.plugins.module_utils._rls import judge as judge_policies
+from ansible_collections.dbops.postgres.plugins.module_utils._rls import observe as observe_policies
+from ansible_collections.dbops.postgres.plugins.module_utils._rls import spec as spec_policies
 from tests.integration.indexes import defects as indexes
+from tests.integration.rls import defects as policies
+from tests.integration.rls import schemas as policies_schemas
 from tests.integration.servers import Database, Server, create_database, drop_database
 
 
@@ -112,7 +118,7 @@ def _differs(new: set[tuple[str, str]], defect: Defect) -> bool:
 
 def _plant(cursor: extensions.cursor, domain: Domain, database: Database, defect: Defect) -> None:
     cursor.execute(f"SET LOCAL search_path = {domain.search_path}")
-    cursor.execute(defect.sql.replace("{p}", database.prefix))
+    cursor.execute(defect.sql.replace("{prefix}", database.prefix))
     cursor.execute("SET LOCAL search_path = ''")
 
 
@@ -180,4 +186,24 @@ def _hits_index(defect: Defect, finding: Finding) -> bool:
     return defect.rule == finding.title and getattr(defect, "subject", "") in finding.subject
 
 
-DOMAINS = (Domain("indexes", _make_indexes, indexes.DEFECTS, _look_at_indexes, _hits_index, "app, public"),)
+def _make_policies(database: Database) -> None:
+    policies_schemas.make(database, "aria")
+
+
+def _look_at_policies(cursor: extensions.cursor, database: Database) -> list[Finding]:
+    connection = cursor.connection
+    spec = spec_policies.parse(policies_schemas.aria(database.prefix))
+    state = observe_policies.observe(connection, spec)
+    _cells, found = check_policies.attempts(connection, state, spec, check_policies.tried(state, spec), within=True)
+    return [*judge_policies.judge(state, spec), *found]
+
+
+def _hits_policy(defect: Defect, finding: Finding) -> bool:
+    rule = "" if defect.rule == policies.MATRIX else defect.rule
+    return rule == finding.title and getattr(defect, "subject", "") in finding.subject
+
+
+DOMAINS = (
+    Domain("rls", _make_policies, policies.DEFECTS, _look_at_policies, _hits_policy),
+    Domain("indexes", _make_indexes, indexes.DEFECTS, _look_at_indexes, _hits_index, "app, public"),
+)

@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ansible_collections.dbops.postgres.plugins.module_utils._findings import Finding, Severity, Status
+from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError
 from ansible_collections.dbops.postgres.plugins.module_utils._postgres import Login
 from ansible_collections.dbops.postgres.plugins.module_utils._rls import cells, matrix, mutate, pooled, snapshot
 from ansible_collections.dbops.postgres.plugins.module_utils._rls.judge import judge
@@ -17,6 +19,9 @@ from ansible_collections.dbops.postgres.plugins.module_utils._rls.observe import
 from ansible_collections.dbops.postgres.plugins.module_utils._rls.spec import RlsSpec, allow, everybody
 from ansible_collections.dbops.postgres.plugins.module_utils._rls.state import RlsState, Table
 from ansible_collections.dbops.postgres.plugins.module_utils._specfile import SpecError
+
+with contextlib.suppress(ImportError):  # connect() says so before anything of this file runs
+    import psycopg2
 
 if TYPE_CHECKING:
     from psycopg2 import extensions
@@ -63,6 +68,16 @@ def check(connection: extensions.connection, spec: RlsSpec, options: Options | N
     :raises DbopsError: the spec does not fit the database, or what was asked for must not be done here.
     """
     options = options or Options()
+    try:
+        return _checked(connection, spec, options)
+    except psycopg2.Error as error:
+        raise DbopsError(
+            f"The check did not come to its end: {str(error).strip()}",
+            untouched="Whatever was tried is rolled back.",
+        ) from None
+
+
+def _checked(connection: extensions.connection, spec: RlsSpec, options: Options) -> Outcome:
     try:
         state = observe(connection, spec, options.schemas)
     finally:

@@ -77,3 +77,15 @@ def test_every_defect_is_found(pg_database: Database) -> None:
 
 def test_each_rule_has_a_defect() -> None:
     assert {rule.name for rule in judge.RULES} <= {defect.rule for defect in DEFECTS}
+
+
+def test_claims_of_a_token(pg_database: Database) -> None:
+    schemas.make(pg_database, "hosted")
+    spec = schemas.hosted(pg_database.prefix)
+    outcome = checked(pg_database, spec, mutate=True, throwaway=pg_database.name)
+    assert bad(outcome.findings) == []
+    assert outcome.matrix["ann"]["app.profiles"]["UPDATE"] == "own"
+    assert outcome.matrix["ann"]["app.documents"]["INSERT"] == "own"
+    assert outcome.matrix["visitor"]["app.profiles"]["SELECT"] == "own"
+    assert outcome.score is not None
+    assert outcome.score.survivors == ()

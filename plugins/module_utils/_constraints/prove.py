@@ -51,29 +51,35 @@ _STRANGER = 9  # number of a parent row that no row of ours points at
 
 
 def prove(
-    connection: extensions.connection,
+    cursor: extensions.cursor,
     database: Database,
     chosen: Sequence[Constraint],
     given: Mapping[str, Sequence[str | None]],
+    *,
+    write: bool,
 ) -> tuple[list[Proof], dict[str, str], list[str]]:
-    """Try the chosen constraints. The connection is in a transaction of its own, which is rolled back here.
+    """Try the chosen constraints; the transaction is then as it was before.
 
     Returns the proofs, which constraints rows violate that are there already, and where that could not be looked at.
+
+    :param write: False: only the rows that are there are looked at.
     """
+    cursor.execute("SAVEPOINT dbops_prove")
     try:
-        with connection.cursor() as cursor:
-            cursor.execute(
-                f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'; SET LOCAL statement_timeout = '{STATEMENT_TIMEOUT}';"
-                "SET LOCAL row_security = off; SET LOCAL jit = off; SET CONSTRAINTS ALL DEFERRED"
-            )
-            deferrable = any(item.deferrable for item in database.constraints.values())
-            writer = Writer(cursor, deferrable)
-            there, unseen = violated(database, chosen, writer)
-            solver = Solver(cursor)
-            prover = _Prover(database, writer, solver, Builder(database, writer, solver, given))
-            return prover.all(chosen), there, unseen
+        cursor.execute(
+            f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'; SET LOCAL statement_timeout = '{STATEMENT_TIMEOUT}';"
+            "SET LOCAL search_path = ''; SET LOCAL row_security = off; SET LOCAL jit = off;"
+            "SET CONSTRAINTS ALL DEFERRED"
+        )
+        writer = Writer(cursor, any(item.deferrable for item in database.constraints.values()))
+        there, unseen = violated(database, chosen, writer)
+        if not write:
+            return [], there, unseen
+        solver = Solver(cursor)
+        prover = _Prover(database, writer, solver, Builder(database, writer, solver, given))
+        return prover.all(chosen), there, unseen
     finally:
-        connection.rollback()
+        cursor.execute("ROLLBACK TO SAVEPOINT dbops_prove; RELEASE SAVEPOINT dbops_prove")
 
 
 class _Prover:

@@ -244,7 +244,7 @@ class Builder:
     def value(self, oid: int, typmod: int, number: int) -> str | None:
         """The ``number``-th value of a type, also of a domain with checks."""
         kind = self.database.types.get(oid)
-        if kind is not None and kind.kind == "d" and self._domain_checks(oid):
+        if kind is not None and kind.kind == "d" and self.domain_checks(oid):
             found = self.fitting(oid, typmod, Constants())
             return found[number % len(found)] if found else None
         return values.value(self.database.types, oid, typmod, number)
@@ -254,7 +254,7 @@ class Builder:
             name: self.given[f"{table.shown}.{name}"] for name in table.columns if f"{table.shown}.{name}" in self.given
         }
 
-    def _domain_checks(self, oid: int) -> list[str]:
+    def domain_checks(self, oid: int) -> list[str]:
         """Of a domain and of those that it is over."""
         found = []
         kind = self.database.types.get(oid)
@@ -270,7 +270,7 @@ class Builder:
             return candidates(self.database.types, oid, typmod, known)
         key = (oid, repr(known))
         if key not in self._domains:
-            checks = self._domain_checks(oid)
+            checks = self.domain_checks(oid)
             for text in checks:
                 known = known + constants(text)
             base = kind

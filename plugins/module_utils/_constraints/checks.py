@@ -28,42 +28,47 @@ _DATES = ("date", "timestamp", "timestamptz")
 
 @dataclass(frozen=True)
 class Constants:
-    """What an expression mentions: texts, numbers, and texts for its patterns."""
+    """What an expression mentions: texts, numbers, texts for its patterns, and the first of these for each pattern."""
 
     texts: tuple[str, ...] = ()
     numbers: tuple[str, ...] = ()
     matching: tuple[str, ...] = ()
+    first: tuple[str, ...] = ()
 
     def __add__(self, other: Constants) -> Constants:
         return Constants(
             *(
                 tuple(dict.fromkeys(getattr(self, name) + getattr(other, name)))
-                for name in ("texts", "numbers", "matching")
+                for name in ("texts", "numbers", "matching", "first")
             )
         )
 
 
-_STRING = re.compile(r"(~~\*|!~~\*|~~|!~~|~\*|!~\*|~|!~)?\s*(\(?ARRAY\[)?\(*(E?)'((?:[^']|'')*)'")
+_STRING = re.compile(r"(~~\*|!~~\*|~~|!~~|~\*|!~\*|~|!~)?\)?\s*(\(?ARRAY\[)?\(*(E?)'((?:[^']|'')*)'")
 
 
 def constants(expression: str) -> Constants:
     """The constants of an expression as PostgreSQL writes it."""
     texts: list[str] = []
     matching: list[str] = []
+    first: list[str] = []
     for found in _STRING.finditer(expression):
         operator, _array, escaped, body = found.groups()
         text = body.replace("''", "'")
         if escaped:
             text = text.replace("\\\\", "\\")
         texts.append(text)
-        if operator and "~~" in operator:
-            matching += like(text)
-        elif operator or re.search(r"regexp_|similar", expression):
-            matching += examples(text)
+        if re.fullmatch(r"\{[^{}]*\}", text):  # an array as one text
+            texts += [part.strip('"') for part in text[1:-1].split(",") if part]
+        written = like(text) if operator and "~~" in operator else []
+        if not written and (operator or re.search(r"regexp_|similar", expression)):
+            written = examples(text)
+        matching += written
+        first += written[:1]
     bare = re.sub(r"E?'(?:[^']|'')*'", lambda m: f" {m[0][1:-1]} " if _number(m[0].strip("'")) else " ", expression)
     bare = re.sub(r'"(?:[^"]|"")*"', " ", bare)
     numbers = re.findall(r"(?<![\w$.])\d+(?:\.\d+)?(?![\w$])", bare)
-    return Constants(tuple(dict.fromkeys(texts)), tuple(dict.fromkeys(numbers)), tuple(dict.fromkeys(matching)))
+    return Constants(*(tuple(dict.fromkeys(part)) for part in (texts, numbers, matching, first)))
 
 
 def candidates(types: Mapping[int, Type], oid: int, typmod: int, known: Constants, limit: int = 160) -> list[str]:
@@ -146,8 +151,12 @@ def _lengths(known: Constants) -> list[int]:
 
 
 def _texts(known: Constants, usual: Sequence[str], width: int) -> list[str]:
+    lengths = [length for length in _lengths(known) if length <= _LONGEST]
+    together = "".join(known.first)  # a password needs a digit, a capital and a length
     found = [*known.matching, *known.texts, *(text + "!" for text in known.texts)]
-    found += ["a" * length for length in _lengths(known) if length <= _LONGEST]
+    if len(known.first) > 1:
+        found.append(together)
+    found += [start + "a" * (length - len(start)) for start in (together, "") for length in lengths]
     found += [changed for text in (*known.texts, *usual[:1]) for changed in (text.upper(), text.lower(), f" {text} ")]
     found += [text for number in known.numbers for text in (number,)]
     return [text for text in found if len(text) <= width and "\0" not in text]

@@ -24,9 +24,10 @@ from ansible_collections.dbops.postgres.plugins.module_utils._constraints.state 
     Proof,
     Rejection,
 )
-from ansible_collections.dbops.postgres.plugins.module_utils._findings import Finding, Severity, Status
+from ansible_collections.dbops.postgres.plugins.module_utils._findings import Control, Finding, Severity, Status
 
 CONTROL = "T-2"
+CONTROLS = (Control(CONTROL, "Constraint proof", Severity.HIGH, "Every constraint rejects a violating row."),)
 _STATES = {**dict.fromkeys(KEYS, "23505"), FOREIGN_KEY: "23503", CHECK: "23514", NOT_NULL: "23502", EXCLUSION: "23P01"}
 
 
@@ -110,31 +111,34 @@ def findings(database: Database, proofs: Sequence[Proof], spec: Spec) -> list[Fi
     """Each constraint that is not proven; for each table how many are; the coverage; what is declared and not there."""
     found: list[Finding] = []
     proven: dict[str, list[Constraint]] = {}
+    untried: dict[str, list[Constraint]] = {}
     for proof in proofs:
         item = database.constraints[proof.constraint]
-        where = place(database, item)
         if proof.result == PROVEN:
-            proven.setdefault(where, []).append(item)
-            continue
-        evidence = f"{item.kind} {item.name}: {proof.result}: {proof.reason}"
-        found.append(_finding(f"{database.name}.{where}.{item.name}", proof, item, evidence))
+            proven.setdefault(place(database, item), []).append(item)
+        elif proof.result == NOT_TRIED:
+            untried.setdefault(proof.reason, []).append(item)
+        else:
+            found.append(_finding(database, proof, item))
+    found += [_untried(database, reason, items) for reason, items in untried.items()]
     for where, items in proven.items():
         counts: dict[str, int] = {}
         for item in items:
             counts[item.kind] = counts.get(item.kind, 0) + 1
         kinds = ", ".join(f"{count} {kind}" for kind, count in counts.items())
         found.append(
-            Finding(CONTROL, f"{database.name}.{where}", Severity.HIGH, Status.PASS, f"proven to reject: {kinds}")
+            Finding(CONTROL, where, Severity.HIGH, Status.PASS, f"proven to reject: {kinds}", title="constraints")
         )
     for wanted in missing(database, spec.expected):
         found.append(
             Finding(
                 CONTROL,
-                f"{database.name}.{wanted.table}.{wanted.shown}",
+                f"{wanted.table}: {wanted.shown}",
                 Severity.HIGH,
                 Status.FAIL,
                 f"declared in the spec file, and not in the database: {wanted.shown} of {wanted.table}",
                 "Create it again, or take it out of constraints.expected.",
+                title="declared constraint",
             )
         )
     found.append(_coverage(database, proofs, spec))
@@ -148,23 +152,43 @@ def _coverage(database: Database, proofs: Sequence[Proof], spec: Spec) -> Findin
     many = sum(proof.result == PROVEN for proof in counted)
     return Finding(
         CONTROL,
-        f"{database.name} coverage",
+        database.name,
         Severity.HIGH,
         (Status.PASS if counted else Status.NOT_APPLICABLE) if good else Status.FAIL,
         f"{many} of {len(counted)} constraints are proven, {percent:.1f} %; at least {least:g} % must be"
         if counted
         else "there is no constraint",
         "" if good else "See the constraints that are not proven; give values or exemptions in the spec file.",
+        title="coverage",
     )
 
 
-def _finding(subject: str, proof: Proof, item: Constraint, evidence: str) -> Finding:
+def _finding(database: Database, proof: Proof, item: Constraint) -> Finding:
+    subject = f"{place(database, item)}: {item.name}"
+    evidence = f"{item.kind} {item.name}: {proof.result}: {proof.reason}"
     if proof.result == EXEMPT:
-        return Finding(CONTROL, subject, Severity.HIGH, Status.WAIVED, evidence, waiver=proof.reason)
-    if proof.result == NOT_ENFORCED:
-        return Finding(CONTROL, subject, Severity.HIGH, Status.FAIL, evidence, _remedy(proof, item))
-    remedy = "Give values for its columns in constraints.values of the spec file, or exempt it with a reason."
-    return Finding(CONTROL, subject, Severity.MEDIUM, Status.ERROR, evidence, remedy)
+        return Finding(
+            CONTROL, subject, Severity.HIGH, Status.WAIVED, evidence, title="exempt constraint", waiver=proof.reason
+        )
+    return Finding(
+        CONTROL, subject, Severity.HIGH, Status.FAIL, evidence, _remedy(proof, item), title="constraint not enforced"
+    )
+
+
+def _untried(database: Database, reason: str, items: Sequence[Constraint]) -> Finding:
+    """Constraints that could not be tried for one reason, as one thing to read."""
+    places = list(dict.fromkeys(place(database, item) for item in items))
+    names = ", ".join(f"{item.kind} {item.name}" for item in items[:5]) + (", ..." if len(items) > 5 else "")
+    subject = places[0] if len(places) == 1 else database.name
+    return Finding(
+        CONTROL,
+        f"{subject}: {items[0].name}" if len(items) == 1 else subject,
+        Severity.MEDIUM,
+        Status.ERROR,
+        f"{len(items)} could not be tried ({names}): {reason}",
+        "Give values for its columns in constraints.values of the spec file, or exempt it with a reason.",
+        title="constraint not tried",
+    )
 
 
 def _remedy(proof: Proof, item: Constraint) -> str:
@@ -186,18 +210,19 @@ def missing(database: Database, wanted: Iterable[Expected]) -> list[Expected]:
 
 
 def unseen(database: Database, ids: Iterable[str]) -> list[Finding]:
-    """Foreign keys whose rows could not be looked at in time: whether there are orphans is not known."""
+    """Constraints whose rows could not be looked at in time: whether some violate them is not known."""
     found = []
     for identifier in ids:
         item = database.constraints[identifier]
         found.append(
             Finding(
                 CONTROL,
-                f"{database.name}.{place(database, item)}.{item.name} rows",
+                f"{place(database, item)}: {item.name}",
                 Severity.MEDIUM,
                 Status.ERROR,
                 f"whether rows violate {item.kind} {item.name} could not be found out in time",
-                "Index its columns, or look for orphans on a replica.",
+                "Index its columns, or look for such rows on a copy.",
+                title="rows not looked at",
             )
         )
     return found

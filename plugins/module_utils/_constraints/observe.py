@@ -98,9 +98,10 @@ _CONSTRAINTS = """
            c.condeferrable, c.convalidated, coalesce((to_jsonb(c) ->> 'conenforced')::boolean, true),
            CASE WHEN c.contype = 'c' THEN pg_catalog.pg_get_expr(c.conbin, c.conrelid) END,
            c.conindid::int8,
-           (SELECT array_agg(o.oprname::text ORDER BY k.position)
+           (SELECT array_agg(pg_catalog.format('OPERATOR(%I.%s)', os.nspname, o.oprname) ORDER BY k.position)
               FROM unnest(c.conexclop) WITH ORDINALITY AS k (operator, position)
-              JOIN pg_catalog.pg_operator o ON o.oid = k.operator),
+              JOIN pg_catalog.pg_operator o ON o.oid = k.operator
+              JOIN pg_catalog.pg_namespace os ON os.oid = o.oprnamespace),
            (SELECT array_agg(DISTINCT t.tgrelid::regclass::text) FROM pg_catalog.pg_trigger t
              WHERE t.tgconstraint = c.oid AND t.tgenabled IN ('D', 'R'))
       FROM pg_catalog.pg_constraint c
@@ -118,7 +119,10 @@ _INDEXES = """
            pg_catalog.pg_get_expr(i.indexprs, i.indrelid), pg_catalog.pg_get_expr(i.indpred, i.indrelid),
            i.indnullsnotdistinct, i.indisvalid AND i.indisready,
            (SELECT h.inhparent::int8 FROM pg_catalog.pg_inherits h WHERE h.inhrelid = i.indexrelid),
-           i.indisunique
+           i.indisunique,
+           CASE WHEN i.indisexclusion THEN
+               (SELECT array_agg(pg_catalog.pg_get_indexdef(i.indexrelid, k.number, false) ORDER BY k.number)
+                  FROM generate_series(1, i.indnkeyatts) AS k (number)) END
       FROM pg_catalog.pg_index i
       JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid
       JOIN pg_catalog.pg_namespace n ON n.oid = x.relnamespace
@@ -266,12 +270,14 @@ def _constraints(
         if letter == "f" and owners.get(parent) == table:  # PostgreSQL's own, for each partition that is referenced
             continue
         keys: tuple[str, ...] = ()
+        compared: tuple[str, ...] = ()
         predicate = ""
         nulls_equal = False
         seen = tuple(columns or ())
         if letter in ("p", "u", "x") and index in indexes:
             entry = indexes[index]
             keys, predicate, nulls_equal = tuple(entry[3]), entry[5] or "", entry[6]
+            compared = tuple(entry[10] or ())
             seen = _looked_at(tables[table], entry)
             trouble = trouble or ("" if entry[7] else "its index is invalid")
         found.append(
@@ -290,6 +296,7 @@ def _constraints(
                 predicate=predicate,
                 operators=tuple(operators or ()),
                 keys=keys,
+                compared=compared,
                 nulls_equal=nulls_equal,
                 validated=validated,
                 trouble=trouble,

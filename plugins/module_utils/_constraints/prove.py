@@ -51,29 +51,35 @@ _STRANGER = 9  # number of a parent row that no row of ours points at
 
 
 def prove(
-    connection: extensions.connection,
+    cursor: extensions.cursor,
     database: Database,
     chosen: Sequence[Constraint],
     given: Mapping[str, Sequence[str | None]],
+    *,
+    write: bool,
 ) -> tuple[list[Proof], dict[str, str], list[str]]:
-    """Try the chosen constraints. The connection is in a transaction of its own, which is rolled back here.
+    """Try the chosen constraints; the transaction is then as it was before.
 
     Returns the proofs, which constraints rows violate that are there already, and where that could not be looked at.
+
+    :param write: False: only the rows that are there are looked at.
     """
+    cursor.execute("SAVEPOINT dbops_prove")
     try:
-        with connection.cursor() as cursor:
-            cursor.execute(
-                f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'; SET LOCAL statement_timeout = '{STATEMENT_TIMEOUT}';"
-                "SET LOCAL row_security = off; SET LOCAL jit = off; SET CONSTRAINTS ALL DEFERRED"
-            )
-            deferrable = any(item.deferrable for item in database.constraints.values())
-            writer = Writer(cursor, deferrable)
-            there, unseen = violated(database, chosen, writer)
-            solver = Solver(cursor)
-            prover = _Prover(database, writer, solver, Builder(database, writer, solver, given))
-            return prover.all(chosen), there, unseen
+        cursor.execute(
+            f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'; SET LOCAL statement_timeout = '{STATEMENT_TIMEOUT}';"
+            "SET LOCAL search_path = ''; SET LOCAL row_security = off; SET LOCAL jit = off;"
+            "SET CONSTRAINTS ALL DEFERRED"
+        )
+        writer = Writer(cursor, any(item.deferrable for item in database.constraints.values()))
+        there, unseen = violated(database, chosen, writer)
+        if not write:
+            return [], there, unseen
+        solver = Solver(cursor)
+        prover = _Prover(database, writer, solver, Builder(database, writer, solver, given))
+        return prover.all(chosen), there, unseen
     finally:
-        connection.rollback()
+        cursor.execute("ROLLBACK TO SAVEPOINT dbops_prove; RELEASE SAVEPOINT dbops_prove")
 
 
 class _Prover:
@@ -181,21 +187,28 @@ class _Prover:
         others = [(name, text) for name, text, _columns in conditions if name != item.name]
         # PostgreSQL looks at checks in the order of their names: a later one may fail too.
         earlier = [text for name, text in others if name < item.name]
-        wider = next(
-            (
-                together
-                for texts, together in rows.components((text, theirs) for _n, text, theirs in conditions)
-                if item.expression in texts
-            ),
-            columns,
+        together, wider = next(
+            group
+            for group in rows.components((text, theirs) for _name, text, theirs in conditions)
+            if item.expression in group[0]
         )
-        attempts = [(columns, [text for _name, text in others]), (columns, earlier), (wider, earlier)]
-        for vary, holds in attempts:
-            choices = self.choices(case.leaf, vary, case.row, [item.expression])
-            found = self.solver.find(case.leaf, case.row, choices, holds, [item.expression])
+        only = [item.expression]
+        attempts = [
+            (columns, only, [text for _name, text in others]),
+            (columns, only, earlier),
+            (wider, together, earlier),
+        ]
+        for vary, mentioned, holds in attempts:
+            choices = self.choices(case.leaf, vary, case.row, mentioned)
+            found = self.solver.find(case.leaf, case.row, choices, holds, only)
             if found is not None:
                 return self.tried(case, item, {**case.row, **found})
-        return Proof(item.id, NOT_TRIED, f"no values were found that violate {item.expression}")
+        choices = self.choices(case.leaf, columns, case.row, only)
+        if self.solver.find(case.leaf, case.row, choices, (), only) is not None:
+            reason = f"whatever was found that violates {item.expression} violates another check first"
+        else:
+            reason = f"no values were found that violate {item.expression}"
+        return Proof(item.id, NOT_TRIED, reason)
 
     def foreign_key(self, case: _Case, item: Constraint) -> Proof:
         if case.second is None:
@@ -343,15 +356,29 @@ class _Prover:
                         parent = self.builder.anchor(key.target, _STRANGER)
                         row.update({name: parent[to] for name, to in zip(key.columns, key.target_columns)})
         for name, operator in zip(item.keys, item.operators):
-            if operator == "<>" and name in second:
-                row[name] = second[name]
+            if _differ(operator):
+                row.update(self.other(table, name, row, second))
         return row
 
+    def other(self, table: Table, name: str, row: Row, second: Row) -> Row:
+        """Another value for a column, with those of its foreign key.
+
+        :raises NoRowError: there is none.
+        """
+        for key in self.database.of(table.oid, FOREIGN_KEY):
+            if name in key.columns:
+                parent = self.builder.anchor(key.target, _STRANGER)
+                return {column: parent[to] for column, to in zip(key.columns, key.target_columns)}
+        if second.get(name) in (None, row.get(name)):
+            raise NoRowError(f"there is no second value for column {name or 'of an expression'}")
+        return {name: second[name]}
+
     def counts(self, case: _Case, item: Constraint, row: Row, sources: Iterable[str]) -> bool:
-        """Whether the key looks at a row: no NULL in it, and the condition of a partial index holds."""
+        """Whether the key looks at a row: no NULL in it, the condition holds, and the row would exclude itself."""
         if not item.nulls_equal and any(row.get(name) is None for name in sources):
             return False
-        return not item.predicate or self.solver.find(case.leaf, row, {}, [], [f"NOT ({item.predicate})"]) is not None
+        wanted = _wanted(item, ())
+        return not wanted or self.solver.find(case.leaf, row, {}, (), _contrary(wanted)) is not None
 
     def counting(self, case: _Case, item: Constraint, sources: Iterable[str]) -> Row:
         """A row that the key looks at, where the usual one has NULL in it or is outside of its condition.
@@ -367,45 +394,37 @@ class _Prover:
                 target = self.builder.anchor(reference.target, 0)
                 row.update({name: target[to] for name, to in zip(reference.columns, reference.target_columns)})
         tied = frozenset(name for key in self.database.of(table.oid, FOREIGN_KEY) for name in key.columns)
-        wanted = [f"{_quoted(name)} IS NOT NULL" for name in sources if not item.nulls_equal]
-        wanted += [item.predicate] if item.predicate else []
+        wanted = _wanted(item, sources)
         conditions = self.builder.conditions(table)
         vary = set(sources) | set(named_in(item.predicate, table.written))
         holds = [text for _name, text, _columns in conditions]
         for _texts, columns in rows.components((text, columns) for _name, text, columns in conditions):
             vary |= columns if columns & vary else set()
         choices: dict[str, Sequence[str | None]] = {
-            name: self.builder.choices(table, name, row, [*holds, item.predicate], tied, strict=True)
+            name: self.builder.choices(table, name, row, [*holds, *wanted], tied, strict=True)
             for name in sorted(vary)
             if name in row
         }
-        # IS TRUE of each, as the failure of its contrary.
-        negated = [f"({text}) IS NOT TRUE" for text in wanted]
-        found = self.solver.find(table, row, choices, holds, negated)
+        found = self.solver.find(table, row, choices, holds, _contrary(wanted))
         if found is None:
             raise NoRowError("no values were found for which the key looks at a row")
         return {**row, **found}
 
     def domain(self, item: Constraint) -> Proof:
         kind = self.database.types[item.domain]
-        others = [other for other in self.database.by_domain[item.domain] if other.id != item.id]
+        own = self.database.by_domain[item.domain]
+        inner = self.builder.domain_checks(kind.part)  # of the domain that this one is over: they come first
         known = Constants()
-        for other in (item, *others):
-            known = known + constants(other.expression)
-        base = kind
-        typmod = -1
+        for text in (*(other.expression for other in own), *inner):
+            known = known + constants(text)
+        base, typmod = kind, -1
         while base.kind == "d":
             typmod = base.part_typmod
             base = self.database.types[base.part]
         texts: list[str | None] = [*candidates(self.database.types, base.oid, typmod, known), None]
-        good = self.solver.valid(
-            base.shown, texts, [other.expression for other in self.database.by_domain[item.domain]]
-        )
-        bad = self.solver.valid(
-            base.shown,
-            texts,
-            [f"({item.expression}) IS FALSE", *(o.expression for o in others if o.expression and o.name < item.name)],
-        )
+        good = self.solver.valid(base.shown, texts, [*inner, *(other.expression for other in own)])
+        earlier = [other.expression for other in own if other.name < item.name]
+        bad = self.solver.valid(base.shown, texts, [f"({item.expression}) IS FALSE", *inner, *earlier])
         if not bad or not good:
             found = "satisfies" if not good else "violates"
             return Proof(item.id, NOT_TRIED, f"no value was found that {found} {item.expression}")
@@ -437,6 +456,23 @@ class _Case:
 
 def _triggers(table: Table) -> str:
     return ", ".join(trigger.name for trigger in table.triggers)
+
+
+def _differ(operator: str) -> bool:
+    return operator.endswith(".<>)")
+
+
+def _wanted(item: Constraint, sources: Iterable[str]) -> list[str]:
+    """What makes a key look at a row, as conditions."""
+    found = [f"{_quoted(name)} IS NOT NULL" for name in sources if not item.nulls_equal]
+    found += [item.predicate] if item.predicate else []
+    pairs = zip(item.compared, item.operators)
+    return found + [f"({text}) {operator} ({text})" for text, operator in pairs if not _differ(operator)]
+
+
+def _contrary(conditions: Iterable[str]) -> list[str]:
+    """Conditions that are false where these are true."""
+    return [f"({text}) IS NOT TRUE" for text in conditions]
 
 
 def _quoted(name: str) -> str:

@@ -7,18 +7,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ansible_collections.dbops.postgres.plugins.module_utils._constraints import judge
 from ansible_collections.dbops.postgres.plugins.module_utils._constraints.observe import observe, sequences
 from ansible_collections.dbops.postgres.plugins.module_utils._constraints.prove import prove
-from ansible_collections.dbops.postgres.plugins.module_utils._constraints.spec import Spec
-from ansible_collections.dbops.postgres.plugins.module_utils._constraints.state import Constraint, Database, Proof
+from ansible_collections.dbops.postgres.plugins.module_utils._constraints.spec import Spec, parse
+from ansible_collections.dbops.postgres.plugins.module_utils._constraints.state import (
+    NOT_TRIED,
+    Constraint,
+    Database,
+    Proof,
+)
 from ansible_collections.dbops.postgres.plugins.module_utils._findings import Finding
 from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError
 from ansible_collections.dbops.postgres.plugins.module_utils._postgres import Login, capabilities, connect
-from ansible_collections.dbops.postgres.plugins.module_utils._specfile import SpecError
+from ansible_collections.dbops.postgres.plugins.module_utils._specfile import SpecError, SpecFile
 
+if TYPE_CHECKING:
+    from psycopg2 import extensions
+
+PRODUCTION_WORDS = "try the constraints on the production server"
 PRODUCTION = ("prod", "production", "live")
 
 
@@ -41,36 +50,61 @@ class Outcome:
         return judge.listed(self.database, self.proofs)
 
 
-def run(login: Login, name: str, spec: Spec, schemas: Sequence[str], *, production: bool) -> Outcome:
+def run(login: Login, name: str, file: SpecFile, schemas: Sequence[str], said: str) -> Outcome:
     """Prove the constraints of a database in one transaction, which is rolled back.
 
-    :param schemas: only those of these schemas; empty: all. Parents of other schemas get rows all the same.
-    :raises DbopsError: it is production and nobody said so, a replica, or a schema that does not exist.
+    :param schemas: only those of these schemas; empty: those of the spec file, or all. Tables of other schemas that
+        are referenced get parent rows all the same.
+    :param said: the words of ``i_know_this_is_production``.
+    :raises DbopsError: the spec file is wrong, the server is a replica, or there is no such schema.
     """
-    connection = connect(login, name)
     try:
-        if capabilities(connection).in_recovery:
-            raise DbopsError(f"The server at {login.place} is a replica", "Run this against the primary.")
-        database = observe(connection)
-        if database.environment in PRODUCTION and not production:
-            raise DbopsError(
-                f"The server of {name} says that it is {database.environment} (cluster_name); rows are tried in its "
-                "tables, in a transaction that is rolled back",
-                "Set i_know_this_is_production to true if that is meant.",
-            )
-        _known(database, schemas, spec)
-        chosen = choose(database, schemas)
-        before = sequences(connection)
-        connection.rollback()
-        tried, there, unseen = prove(connection, database, chosen, spec.values)
-        after = sequences(connection)
-        connection.rollback()
-    finally:
-        connection.close()
+        spec = parse(file)
+        said_right(said)
+        connection = connect(login, name)
+        try:
+            if capabilities(connection).in_recovery:
+                raise DbopsError(f"The server at {login.place} is a replica", "Run this against the primary.")
+            return examine(connection, spec, schemas or spec.schemas, said)
+        finally:
+            connection.rollback()
+            connection.close()
+    except SpecError as error:
+        raise file.located(error) from None
+
+
+def said_right(said: str) -> None:
+    """Other words than those that are asked for are a mistake, not a no."""
+    if said and said != PRODUCTION_WORDS:
+        raise DbopsError(
+            f"i_know_this_is_production is {said!r}, which are not the words that are asked for",
+            f"Say i_know_this_is_production: {PRODUCTION_WORDS!r}, or leave it out.",
+        )
+
+
+def examine(connection: extensions.connection, spec: Spec, schemas: Sequence[str] = (), said: str = "") -> Outcome:
+    """The same over an open connection, whose transaction is then as it was before."""
+    database = observe(connection)
+    _known(database, schemas, spec)
+    chosen = choose(database, schemas)
+    allowed = database.environment not in PRODUCTION or said == PRODUCTION_WORDS
+    before = sequences(connection)
+    with connection.cursor() as cursor:
+        tried, there, unseen = prove(cursor, database, chosen, spec.values, write=allowed)
+    after = sequences(connection)
+    if not allowed:
+        tried = [Proof(item.id, NOT_TRIED, _forbidden(database)) for item in chosen]
     proofs = tuple(judge.settled(database, chosen, tried, there, spec))
     moved = tuple(sorted(key for key, value in after.items() if before.get(key, value) != value))
     found = [*judge.findings(database, proofs, spec), *judge.unseen(database, unseen)]
     return Outcome(database, proofs, tuple(found), moved)
+
+
+def _forbidden(database: Database) -> str:
+    return (
+        f"the server says that it is {database.environment} (cluster_name): rows are not tried in its tables, although "
+        f"they are rolled back; say i_know_this_is_production: {PRODUCTION_WORDS!r}, or try a copy"
+    )
 
 
 def choose(database: Database, schemas: Sequence[str]) -> list[Constraint]:

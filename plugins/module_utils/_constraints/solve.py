@@ -120,6 +120,11 @@ def _limited(choices: Choices) -> dict[str, list[str | None]]:
     return found
 
 
+def _named(name: str, used: str) -> bool:
+    """Whether an expression may name a column: rather one too many."""
+    return name.replace('"', '""') in used
+
+
 def _condition(text: str, test: str) -> Sql:
     return Sql("({}) " + test, (catalog(text),))
 
@@ -141,11 +146,11 @@ def _over(table: Table, row: Row, choices: Mapping[str, Sequence[str | None]], c
         columns.append(Sql("{} AS {}", (cast, Ident(name))))
     computed: list[Argument] = []
     for name, column in table.columns.items():
-        if column.generated and name in used:
+        if column.generated and _named(name, used):
             computed.append(Sql("({})::{} AS {}", (catalog(column.expression), catalog(column.shown), Ident(name))))
             used += column.expression
     for name, column in table.columns.items():
-        if not column.generated and name not in choices and name in used:
+        if not column.generated and name not in choices and _named(name, used):
             columns.append(Sql("{} AS {}", (typed(row.get(name), column.shown), Ident(name))))
     sources.append(Sql("LATERAL (SELECT {}) AS {}", (Joined(tuple(columns)), Ident(table.name))))
     if computed:

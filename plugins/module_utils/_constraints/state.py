@@ -82,7 +82,7 @@ class Constraint:
     :param parent: ``id`` of the constraint of the partitioned table that it belongs to.
     :param expression: of a check.
     :param predicate: of a partial index.
-    :param operators: of an exclusion constraint, for each of ``keys``.
+    :param operators: of an exclusion constraint, for each of ``compared``, its expressions.
     :param keys: columns of an index in their order; empty text for an expression.
     :param nulls_equal: NULLS NOT DISTINCT.
     :param trouble: what the catalog alone says against it; empty: nothing.
@@ -102,6 +102,7 @@ class Constraint:
     predicate: str = ""
     operators: tuple[str, ...] = ()
     keys: tuple[str, ...] = ()
+    compared: tuple[str, ...] = ()
     nulls_equal: bool = False
     validated: bool = True
     trouble: str = ""

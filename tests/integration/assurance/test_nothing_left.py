@@ -13,12 +13,17 @@ import pytest
 from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.dbops.postgres.plugins.module_utils._specfile import load
-from ansible_collections.dbops.postgres.plugins.modules import assurance_spec_info, pg_index_check, pg_rls_check
+from ansible_collections.dbops.postgres.plugins.modules import (
+    assurance_spec_info,
+    pg_constraint_check,
+    pg_index_check,
+    pg_rls_check,
+)
 from tests.integration import schemas
 from tests.integration.assurance.footprint import footprint
 from tests.integration.servers import Database
 
-CHECKS = (pg_rls_check, pg_index_check)
+CHECKS = (pg_rls_check, pg_constraint_check, pg_index_check)
 ADA, BEN = "00000000-0000-4000-8000-00000000000a", "00000000-0000-4000-8000-00000000000b"
 NORTH, SOUTH = "00000000-0000-4000-8000-0000000000f1", "00000000-0000-4000-8000-0000000000f2"
 

@@ -156,6 +156,8 @@ class Builder:
             raise NoRowError(f"{table.shown} is a foreign table: its server decides, not PostgreSQL")
         if not table.may_write:
             raise NoRowError(f"role {self.database.user} may not read and insert into {table.shown}")
+        if table.rules:
+            raise NoRowError(f"a rule of {table.shown} rewrites INSERT")
         if table.row_security:
             raise NoRowError(
                 f"row-level security of {table.shown} applies to role {self.database.user}: run as its owner without "

@@ -33,7 +33,7 @@ _SEARCH_PATH = """
         (SELECT substr(setting, 13) FROM pg_catalog.pg_db_role_setting s, unnest(s.setconfig) AS setting
           WHERE s.setrole = 0 AND setting LIKE 'search\\_path=%'
             AND s.setdatabase = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())),
-        '"$user", public')"""
+        '"$user", public'), pg_catalog.current_setting('session_replication_role')"""
 
 
 @dataclass(frozen=True)
@@ -51,10 +51,8 @@ class Writer:
     def __init__(self, cursor: extensions.cursor, deferrable: bool) -> None:
         self.cursor = cursor
         self.deferrable = deferrable
-        self._prefixes: dict[bool, str] = {}
         cursor.execute(_SEARCH_PATH)
-        found = cursor.fetchone()
-        path = found[0] if found else ""
+        path, self.role = cursor.fetchone() or ("", "origin")
         names = [name.strip() for name in path.split(",")]
         quoted = Joined(tuple(Ident(name[1:-1]) if name[:1] == '"' else Ident(name) for name in names if name))
         text = compose(Sql("SET LOCAL search_path = {};", (quoted,))).as_string(cursor)
@@ -86,7 +84,7 @@ class Writer:
         if keep:
             self.cursor.execute(
                 "RELEASE SAVEPOINT dbops_try; SET LOCAL search_path = ''"
-                + ("" if triggers else "; SET LOCAL session_replication_role = origin")
+                + ("" if triggers else f"; SET LOCAL session_replication_role = {self.role}")
             )
         else:
             self.cursor.execute("ROLLBACK TO SAVEPOINT dbops_try; RELEASE SAVEPOINT dbops_try")

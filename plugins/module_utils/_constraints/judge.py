@@ -34,20 +34,26 @@ _STATES = {**dict.fromkeys(KEYS, "23505"), FOREIGN_KEY: "23503", CHECK: "23514",
 def matches(rejection: Rejection | None, item: Constraint, places: Iterable[str]) -> bool:
     """Whether an error is that of this constraint.
 
-    :param places: for NOT NULL the tables (``schema.table``) whose error counts; otherwise the constraints
+    :param places: for NOT NULL and checks the tables (``schema.table``) whose error counts; otherwise the constraints
         (``schema.table.constraint``): it may be a partition that speaks for its parent.
     """
     if rejection is None or rejection.sqlstate != _STATES[item.kind]:
         return False
+    where = f"{rejection.schema}.{rejection.table}"
     if item.kind == NOT_NULL:
-        return rejection.column in item.columns and f"{rejection.schema}.{rejection.table}" in places
-    if item.kind == CHECK and rejection.constraint == item.name:
-        return any(place.startswith(f"{rejection.schema}.") for place in places)
-    return f"{rejection.schema}.{rejection.table}.{rejection.constraint}" in places
+        return rejection.column in item.columns and where in places
+    if item.kind == CHECK:
+        return rejection.constraint == item.name and where in places
+    return f"{where}.{rejection.constraint}" in places
 
 
-def expected(item: Constraint, rejection: Rejection | None, written: int, triggers: str) -> Proof:
-    """The proof of a constraint whose violation did not end with its own error."""
+def expected(item: Constraint, rejection: Rejection | None, written: int, triggers: str, always: str = "") -> Proof:
+    """The proof of a constraint whose violation did not end with its own error.
+
+    :param always: triggers that cannot be switched off for one row; they may have changed it.
+    """
+    if rejection is None and written and always:
+        return Proof(item.id, NOT_TRIED, f"a row was accepted that a trigger may have changed ({always})")
     if rejection is None and written:
         return Proof(item.id, NOT_ENFORCED, "a row that violates it was accepted")
     if rejection is None:

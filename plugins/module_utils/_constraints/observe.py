@@ -131,11 +131,11 @@ _INDEXES = """
      ORDER BY i.indrelid, x.relname"""
 
 _TRIGGERS = """
-    SELECT t.tgrelid::int8, t.tgname::text, t.tgtype::int & 4 <> 0, t.tgfoid::regproc::text
+    SELECT t.tgrelid::int8, t.tgname::text, t.tgenabled = 'A'
       FROM pg_catalog.pg_trigger t
       JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid
       JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-     WHERE NOT t.tgisinternal AND t.tgenabled IN ('O', 'A') AND t.tgtype::int & 3 = 3
+     WHERE NOT t.tgisinternal AND t.tgenabled IN ('O', 'A') AND t.tgtype::int & 7 = 7
        AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
      ORDER BY t.tgname"""
 

@@ -139,7 +139,11 @@ class _Prover:
             if matches(again.rejection, item, place):
                 return Proof(item.id, PROVEN, f"with triggers off: one of them acts first ({_triggers(case.leaf)})")
             answer = again if answer.rejection is None else answer
-        return expected(item, answer.rejection, answer.written, _triggers(case.leaf))
+        return expected(item, answer.rejection, answer.written, _triggers(case.leaf), self.always(case, item))
+
+    def always(self, case: _Case, item: Constraint) -> str:
+        """Triggers that may have changed a row, although it was tried without triggers too, where that can be done."""
+        return ", ".join(trigger.name for trigger in case.leaf.triggers if trigger.always or item.kind == FOREIGN_KEY)
 
     def answer(
         self, case: _Case, item: Constraint, row: Row, triggers: bool, before: Sequence[Sql] = ()
@@ -150,7 +154,7 @@ class _Prover:
         if refused and refused.sqlstate == "23514" and not refused.constraint and case.table is not case.leaf:
             # No partition takes it. So the partition itself is asked, which looks at its own bound last.
             answer = self.writer.attempt([*before, insert(case.leaf, row)], triggers=triggers)
-        places = self.database.below(case.table.oid) if item.kind == NOT_NULL else self.database.family(item)
+        places = self.database.below(case.table.oid) if item.kind in (NOT_NULL, CHECK) else self.database.family(item)
         return answer, places
 
     def not_null(self, case: _Case, item: Constraint) -> Proof:
@@ -271,7 +275,7 @@ class _Prover:
         parent = {**self.builder.row(target.oid, number)[0]}
         parent.update({to: row[name] for name, to in zip(key.columns, key.target_columns)})
         role = "SET LOCAL session_replication_role = {}"
-        return [Sql(role, (Sql("replica"),)), insert(target, parent), Sql(role, (Sql("origin"),))]
+        return [Sql(role, (Sql("replica"),)), insert(target, parent), Sql(role, (Sql(self.writer.role),))]
 
     def missing(self, table: Table, row: Row, columns: Sequence[str]) -> Iterable[Row]:
         """The row with other values in one of the columns, which its target will hardly have."""
@@ -326,7 +330,7 @@ class _Prover:
             if matches(again.rejection, item, places):
                 return Proof(item.id, PROVEN, f"with triggers off: one of them acts first ({_triggers(case.leaf)})")
             answer = again if answer.rejection is None else answer
-        proof = expected(item, answer.rejection, answer.written, _triggers(case.leaf))
+        proof = expected(item, answer.rejection, answer.written, _triggers(case.leaf), self.always(case, item))
         if proof.result == NOT_TRIED and item.kind in KEYS and not item.deferrable and all(item.keys):
             # Whatever this row does, another key rejects it first. As arbiter only this one is asked.
             same = [*before, insert(case.table, first, arbiter=item)]

@@ -64,11 +64,10 @@ class Column:
 
 @dataclass(frozen=True)
 class Trigger:
-    """A trigger of the user's on each row, before it is written."""
+    """A trigger of the user's on each row, before it is inserted. ``always``: no setting switches it off."""
 
     name: str
-    inserts: bool
-    function: str
+    always: bool
 
 
 @dataclass(frozen=True)

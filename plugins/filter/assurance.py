@@ -30,12 +30,22 @@ def assurance_spec(given: str | Mapping[str, Any], database: str = "") -> dict[s
         validate(spec)
     except DbopsError as error:
         raise AnsibleFilterError(str(error)) from None
-    return {"name": spec.name, "database": database or spec.database or "postgres", "spec": spec.data}
+    return {
+        "name": spec.name,
+        "database": database or spec.database or "postgres",
+        "spec": spec.data,
+        "lines": {_specfile.dotted(where): line for where, line in spec.lines.items()},
+    }
 
 
-def assurance_results(returned: Mapping[str, Any], host: str, databases: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """What the checks of a host returned, by ``host/database``, as the module readiness_report joins it."""
-    return gathered(returned, host, databases)
+def assurance_results(
+    returned: Mapping[str, Any], host: str, given: Sequence[Mapping[str, Any]]
+) -> dict[str, dict[str, Any]]:
+    """What the checks of a host returned, by ``host/database``, as the module readiness_report joins it.
+
+    :param given: what ``assurance_spec`` made of each spec file.
+    """
+    return gathered(returned, host, given)
 
 
 class FilterModule:

@@ -18,6 +18,8 @@ from typing import Protocol
 
 from psycopg2 import extensions
 
+from ansible_collections.dbops.postgres.plugins.module_utils._constraints import run as run_constraints
+from ansible_collections.dbops.postgres.plugins.module_utils._constraints import spec as spec_constraints
 from ansible_collections.dbops.postgres.plugins.module_utils._findings import Finding, Status
 from ansible_collections.dbops.postgres.plugins.module_utils._indexes import judge as judge_indexes
 from ansible_collections.dbops.postgres.plugins.module_utils._indexes import normal as normal_indexes
@@ -27,6 +29,8 @@ from ansible_collections.dbops.postgres.plugins.module_utils._rls import check a
 from ansible_collections.dbops.postgres.plugins.module_utils._rls import judge as judge_policies
 from ansible_collections.dbops.postgres.plugins.module_utils._rls import observe as observe_policies
 from ansible_collections.dbops.postgres.plugins.module_utils._rls import spec as spec_policies
+from ansible_collections.dbops.postgres.plugins.module_utils._specfile import from_data
+from tests.integration.constraints import defects as constraints
 from tests.integration.indexes import defects as indexes
 from tests.integration.rls import defects as policies
 from tests.integration.rls import schemas as policies_schemas
@@ -182,7 +186,7 @@ def _look_at_indexes(cursor: extensions.cursor, _database: Database) -> list[Fin
     return judge_indexes.judge(seen, spec, normal_indexes.written(cursor, seen, spec.required))
 
 
-def _hits_index(defect: Defect, finding: Finding) -> bool:
+def _hits(defect: Defect, finding: Finding) -> bool:
     return defect.rule == finding.title and getattr(defect, "subject", "") in finding.subject
 
 
@@ -203,7 +207,20 @@ def _hits_policy(defect: Defect, finding: Finding) -> bool:
     return rule == finding.title and getattr(defect, "subject", "") in finding.subject
 
 
+def _make_constraints(database: Database) -> None:
+    connection = database.connect()
+    with connection.cursor() as cursor:
+        cursor.execute((Path(constraints.__file__).with_name("hard.sql")).read_text(encoding="utf-8"))
+    connection.close()
+
+
+def _look_at_constraints(cursor: extensions.cursor, _database: Database) -> list[Finding]:
+    spec = spec_constraints.parse(from_data({"constraints": constraints.SPEC}))
+    return list(run_constraints.examine(cursor.connection, spec).findings)
+
+
 DOMAINS = (
     Domain("rls", _make_policies, policies.DEFECTS, _look_at_policies, _hits_policy),
-    Domain("indexes", _make_indexes, indexes.DEFECTS, _look_at_indexes, _hits_index, "app, public"),
+    Domain("constraints", _make_constraints, constraints.DEFECTS, _look_at_constraints, _hits, "hard, public"),
+    Domain("indexes", _make_indexes, indexes.DEFECTS, _look_at_indexes, _hits, "app, public"),
 )

@@ -27,7 +27,8 @@ from ansible_collections.dbops.postgres.plugins.module_utils._constraints.state 
     Table,
 )
 
-REPAIRS = 6
+REPAIRS = 6  # how often a duplicate of a row that is there is answered by other values
+FURTHER = 60
 
 
 class NoRowError(Exception):
@@ -53,7 +54,7 @@ class Builder:
         self._plain: dict[tuple[int, int], Row] = {}
         self._making: list[tuple[int, int]] = []
         self._failed: dict[tuple[int, int], str] = {}
-        self._shift: dict[tuple[int, str], int] = {}
+        self._keys: dict[int, frozenset[str]] = {}
         self._used: dict[int, dict[int, Row]] = {}
         self._taken: dict[tuple[int, str], set[str | None]] = {}
         self._domains: dict[tuple[int, str], list[str]] = {}
@@ -75,17 +76,25 @@ class Builder:
         if key in self._making:
             raise CycleError("its foreign keys form a circle that is neither nullable nor deferrable")
         self._making.append(key)
+        before = set(self.kept)
+        circle = any(item.deferrable for item in rows.foreign_keys(self.database, table))
+        name = f"dbops_circle_{len(self._making)}" if circle else ""
+        self.writer.mark(name)
         try:
             self.kept[key], owed = self._make(table, number)
             for other in owed:
                 self.anchor(*other)
-        except CycleError:
-            raise
         except NoRowError as error:
+            if circle:  # a row that waits for another one that will not come would stop every row after it
+                self.writer.back(name)
+                self.kept = {row: values for row, values in self.kept.items() if row in before}
+            if isinstance(error, CycleError):
+                raise
             self._failed[key] = str(error)
             raise
         finally:
             self._making.pop()
+            self.writer.release(name)
         return self.kept[key]
 
     def leaf(self, table: int) -> int:
@@ -165,14 +174,13 @@ class Builder:
             )
 
     def _move(self, oid: int, number: int, rejection: Rejection) -> bool:
-        """After a duplicate: other values for the columns of that key. False: there is nothing to vary."""
+        """After a duplicate: its values are taken. False: there is nothing to vary."""
         tied = {column for item in rows.foreign_keys(self.database, oid) for column in item.columns}
         moved = False
         for item in self.database.of(oid, *KEYS, EXCLUSION):
             if item.name == rejection.constraint:
                 for column in self.sources(self.database.tables[oid], item.columns) - tied:
                     self._taken.setdefault((oid, column), set()).add(self._used[oid][number].get(column))
-                    self._shift[(oid, column)] = self._shift.get((oid, column), 0) + 13
                     moved = True
         self._plain.pop((oid, number), None)
         return moved
@@ -233,15 +241,40 @@ class Builder:
         key = (oid, number)
         if key not in self._plain:
             table = self.database.tables[oid]
+            keyed = self._keyed(table)
             found: Row = {}
             for name in table.written:
                 column = table.columns[name]
-                text = self.value(column.type, column.typmod, number + self._shift.get((oid, name), 0))
+                text = self.value(column.type, column.typmod, number)
                 if text is None and column.has_default:
                     continue
+                if name in keyed:
+                    text = self._free(table, name, number, text)
                 found[name] = text
             self._plain[key] = found
         return self._plain[key]
+
+    def _keyed(self, table: Table) -> frozenset[str]:
+        """The columns whose values must differ from row to row."""
+        if table.oid not in self._keys:
+            columns = {name for item in self.database.of(table.oid, *KEYS, EXCLUSION) for name in item.columns}
+            self._keys[table.oid] = self.sources(table, sorted(columns))
+        return self._keys[table.oid]
+
+    def _others(self, table: Table, name: str, number: int) -> set[str | None]:
+        """The values of a column in our other rows, and those that were duplicates of rows that are there."""
+        ours = {row.get(name) for other, row in self._used.get(table.oid, {}).items() if other != number}
+        return ours | self._taken.get((table.oid, name), set())
+
+    def _free(self, table: Table, name: str, number: int, text: str | None) -> str | None:
+        """The next value that no other row has; the first one again where all have been used."""
+        column = table.columns[name]
+        taken = self._others(table, name, number)
+        for further in range(1, FURTHER):
+            if text not in taken:
+                return text
+            text = self.value(column.type, column.typmod, number + further)
+        return self.value(column.type, column.typmod, number)
 
     def value(self, oid: int, typmod: int, number: int) -> str | None:
         """The ``number``-th value of a type, also of a domain with checks."""
@@ -310,15 +343,14 @@ class Builder:
         :param tied: columns that foreign keys decide.
         :raises NoRowError: nothing was found that they accept.
         """
-        keyed = {column for item in self.database.of(table.oid, *KEYS, EXCLUSION) for column in item.columns}
-        others = [row for other, row in self._used.get(table.oid, {}).items() if other != number]
+        keyed = self._keyed(table)
         conditions = self.conditions(table)
         for expressions, columns in rows.components((text, columns) for _name, text, columns in conditions):
             choices = {}
             for name in sorted(columns & set(row)):
                 texts = self.choices(table, name, row, expressions, tied, strict=True)
                 if name in keyed and name not in tied and len(texts) > 1:
-                    taken = {other.get(name) for other in others} | self._taken.get((table.oid, name), set())
+                    taken = self._others(table, name, number)
                     texts = [text for text in texts if text is None or text not in taken] or texts
                 choices[name] = texts
             found = self.solver.find(table, row, choices, expressions)

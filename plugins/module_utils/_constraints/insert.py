@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 
 from ansible_collections.dbops.postgres.plugins.module_utils._constraints.solve import catalog, typed
 from ansible_collections.dbops.postgres.plugins.module_utils._constraints.state import (
+    FOREIGN_KEY,
     UNIQUE_INDEX,
     Constraint,
+    Database,
     Rejection,
     Row,
     Table,
@@ -57,6 +59,43 @@ class Writer:
         quoted = Joined(tuple(Ident(name[1:-1]) if name[:1] == '"' else Ident(name) for name in names if name))
         text = compose(Sql("SET LOCAL search_path = {};", (quoted,))).as_string(cursor)
         self._prefixes = {False: text, True: text + "SET LOCAL session_replication_role = replica;"}
+
+    def mark(self, name: str) -> None:
+        """A point to go back to; empty: none."""
+        if name:
+            self.cursor.execute(compose(Sql("SAVEPOINT {}", (Ident(name),))))
+
+    def back(self, name: str) -> None:
+        """Undo everything since a point."""
+        self.cursor.execute(compose(Sql("ROLLBACK TO SAVEPOINT {}", (Ident(name),))))
+
+    def release(self, name: str) -> None:
+        """Forget a point."""
+        if name:
+            self.cursor.execute(compose(Sql("RELEASE SAVEPOINT {}", (Ident(name),))))
+
+    def defer(self, database: Database) -> None:
+        """Foreign keys that can wait do, so that rows of a circle can be made; keys do not, so that they are heard."""
+        names = {
+            (database.tables[item.table].schema, item.name)
+            for item in database.constraints.values()
+            if item.kind == FOREIGN_KEY and item.deferrable
+        }
+        if self.deferrable:
+            self.cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        for schema, name in sorted(names):  # one by one: another table may have one of that name that cannot wait
+            self.attempt_kept(Sql("SET CONSTRAINTS {} DEFERRED", (Ident(schema, name),)))
+
+    def attempt_kept(self, statement: Sql) -> bool:
+        """Run a statement that stays, if it can."""
+        self.cursor.execute("SAVEPOINT dbops_try")
+        try:
+            self.cursor.execute(compose(statement))
+        except psycopg2.Error:
+            self.cursor.execute("ROLLBACK TO SAVEPOINT dbops_try; RELEASE SAVEPOINT dbops_try")
+            return False
+        self.cursor.execute("RELEASE SAVEPOINT dbops_try")
+        return True
 
     def attempt(self, statements: Sequence[Sql], *, triggers: bool = True) -> Answer:
         """Run statements and the deferred constraints, take everything back, say what the last one did.

@@ -23,7 +23,7 @@ from ansible_collections.dbops.postgres.plugins.module_utils._constraints.state 
     Table,
     Trigger,
     Type,
-    index_by,
+    grouped,
 )
 
 if TYPE_CHECKING:
@@ -177,8 +177,9 @@ def observe(connection: extensions.connection) -> Database:
         tables=seen,
         types=types,
         constraints={item.id: item for item in found},
-        by_table=index_by(found, "table"),
-        by_domain=index_by(found, "domain"),
+        by_table=grouped(found, lambda item: item.table),
+        by_domain=grouped(found, lambda item: item.domain),
+        by_parent=grouped(found, lambda item: item.parent),
         domain_schemas=domains,
         children={parent: tuple(group) for parent, group in children.items()},
     )

@@ -30,7 +30,7 @@ def examples(pattern: str) -> list[str]:
 def like(pattern: str) -> list[str]:
     """Texts for a pattern of LIKE."""
     found = []
-    for filler in ("", "dbops", "x", "1"):
+    for filler in ("", "dbops", "x", "1", *(f"dbops{number}" for number in range(8))):
         text, position = "", 0
         while position < len(pattern):
             char = pattern[position]

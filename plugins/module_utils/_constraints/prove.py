@@ -68,13 +68,13 @@ def prove(
     try:
         cursor.execute(
             f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'; SET LOCAL statement_timeout = '{STATEMENT_TIMEOUT}';"
-            "SET LOCAL search_path = ''; SET LOCAL row_security = off; SET LOCAL jit = off;"
-            "SET CONSTRAINTS ALL DEFERRED"
+            "SET LOCAL search_path = ''; SET LOCAL row_security = off; SET LOCAL jit = off"
         )
         writer = Writer(cursor, any(item.deferrable for item in database.constraints.values()))
         there, unseen = violated(database, chosen, writer)
         if not write:
             return [], there, unseen
+        writer.defer(database)
         solver = Solver(cursor)
         prover = _Prover(database, writer, solver, Builder(database, writer, solver, given))
         return prover.all(chosen), there, unseen

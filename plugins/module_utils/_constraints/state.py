@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Optional
+from typing import Callable, Optional, TypeVar
 
 # Values travel as the text that PostgreSQL reads and writes; None is NULL. Keys are the names of columns.
 Row = dict[str, Optional[str]]
@@ -155,6 +155,7 @@ class Database:
     constraints: Mapping[str, Constraint]
     by_table: Mapping[int, tuple[Constraint, ...]] = field(default_factory=dict)
     by_domain: Mapping[int, tuple[Constraint, ...]] = field(default_factory=dict)
+    by_parent: Mapping[str, tuple[Constraint, ...]] = field(default_factory=dict)
     children: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
     domain_schemas: Mapping[int, str] = field(default_factory=dict)
 
@@ -164,17 +165,14 @@ class Database:
 
     def family(self, constraint: Constraint) -> frozenset[str]:
         """``schema.table.constraint`` of a constraint and of those of partitions that belong to it."""
-        ids = {constraint.id}
-        while True:
-            more = {item.id for item in self.constraints.values() if item.parent in ids} - ids
-            if not more:
-                break
-            ids |= more
-        return frozenset(
-            f"{self.tables[item.table].shown}.{item.name}"
-            for item in map(self.constraints.__getitem__, ids)
-            if item.table in self.tables
-        )
+        found: set[str] = set()
+        waiting = [constraint]
+        while waiting:
+            item = waiting.pop()
+            if item.table in self.tables:
+                found.add(f"{self.tables[item.table].shown}.{item.name}")
+            waiting += self.by_parent.get(item.id, ())
+        return frozenset(found)
 
     def leaves(self, table: int) -> list[int]:
         """The partitions of a partitioned table that hold rows, those with bounds first; itself if it is none."""
@@ -223,9 +221,13 @@ NOT_TRIED = "could not be tried"
 EXEMPT = "exempt"
 
 
-def index_by(items: Iterable[Constraint], attribute: str) -> dict[int, tuple[Constraint, ...]]:
-    """Constraints by their table or domain."""
-    found: dict[int, list[Constraint]] = {}
+Key = TypeVar("Key", int, str)
+
+
+def grouped(items: Iterable[Constraint], key: Callable[[Constraint], Key]) -> dict[Key, tuple[Constraint, ...]]:
+    """Constraints by something that they have; those that do not have it are left out."""
+    found: dict[Key, list[Constraint]] = {}
     for item in items:
-        found.setdefault(getattr(item, attribute), []).append(item)
-    return {key: tuple(group) for key, group in found.items() if key}
+        if key(item):
+            found.setdefault(key(item), []).append(item)
+    return {name: tuple(group) for name, group in found.items()}

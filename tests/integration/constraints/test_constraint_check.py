@@ -123,8 +123,9 @@ def fill(database: Database, rows: int) -> None:
     connection = opened(database)
     seen = observe(connection)
     with connection.cursor() as cursor:
-        cursor.execute("SET CONSTRAINTS ALL DEFERRED")
-        builder = Builder(seen, Writer(cursor, True), Solver(cursor), {})
+        writer = Writer(cursor, True)
+        writer.defer(seen)
+        builder = Builder(seen, writer, Solver(cursor), {})
         for table in order(seen):
             for number in range(rows):
                 try:

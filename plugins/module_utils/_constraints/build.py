@@ -282,6 +282,9 @@ class Builder:
         if kind is not None and kind.kind == "d" and self.domain_checks(oid):
             found = self.fitting(oid, typmod, Constants())
             return found[number % len(found)] if found else None
+        if kind is not None and kind.kind == "a":
+            part = self.value(kind.part, typmod, number)
+            return None if part is None else values.array([part])
         return values.value(self.database.types, oid, typmod, number)
 
     def _spoken(self, table: Table) -> dict[str, Sequence[str | None]]:

@@ -39,7 +39,8 @@ _SERVER = (
 
 _TYPES = """
     SELECT t.oid::int8, pg_catalog.format_type(t.oid, NULL),
-           CASE WHEN t.typcategory = 'A' AND t.typelem <> 0 THEN 'a' ELSE t.typtype::text END,
+           CASE WHEN EXISTS (SELECT FROM pg_catalog.pg_type e WHERE e.typarray = t.oid) THEN 'a'
+                ELSE t.typtype::text END,
            t.typname::text, t.typcategory::text,
            CASE WHEN t.typtype = 'd' THEN t.typbasetype
                 WHEN t.typtype = 'r' THEN r.rngsubtype

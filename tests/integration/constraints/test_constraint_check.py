@@ -21,10 +21,13 @@ from ansible_collections.dbops.postgres.plugins.module_utils._constraints.insert
 from ansible_collections.dbops.postgres.plugins.module_utils._constraints.observe import observe
 from ansible_collections.dbops.postgres.plugins.module_utils._constraints.rows import order
 from ansible_collections.dbops.postgres.plugins.module_utils._constraints.run import Outcome, examine
-from ansible_collections.dbops.postgres.plugins.module_utils._constraints.solve import Solver
+from ansible_collections.dbops.postgres.plugins.module_utils._constraints.solve import Solver, typed
 from ansible_collections.dbops.postgres.plugins.module_utils._constraints.spec import Spec, parse
 from ansible_collections.dbops.postgres.plugins.module_utils._constraints.state import Database as Seen
+from ansible_collections.dbops.postgres.plugins.module_utils._constraints.values import plenty, value
 from ansible_collections.dbops.postgres.plugins.module_utils._findings import Finding, Status
+from ansible_collections.dbops.postgres.plugins.module_utils._plan import Sql
+from ansible_collections.dbops.postgres.plugins.module_utils._postgres import compose
 from ansible_collections.dbops.postgres.plugins.module_utils._specfile import from_data
 from ansible_collections.dbops.postgres.plugins.modules import pg_constraint_check
 from tests.integration import schemas
@@ -239,3 +242,28 @@ def test_values_of_the_spec_file_help(pg_database: Database) -> None:
     assert looked(pg_database, Spec()).coverage < 50
     values = {"values": {"public.t.code": ["code-14421"]}}
     assert looked(pg_database, parse(from_data({"constraints": values}))).coverage == 100
+
+
+# Types of PostgreSQL that tables of applications do not have.
+_STRANGE = {
+    "aclitem", "cid", "cstring", "gtsvector", "int2vector", "oidvector", "refcursor", "regcollation", "regconfig", "regdictionary",
+    "regnamespace", "regoper", "regoperator", "regproc", "regprocedure", "regrole", "tid", "txid_snapshot", "xid8",
+}  # fmt: skip
+
+
+def test_values_of_every_type_are_what_postgresql_reads(hard: Database) -> None:
+    connection = opened(hard)
+    seen = observe(connection)
+    unknown = set()
+    with connection.cursor() as cursor:
+        for kind in seen.types.values():
+            texts = [value(seen.types, kind.oid, -1, number) for number in range(3)]
+            if None in texts:
+                unknown.add(kind.name.lstrip("_"))
+            elif kind.kind != "d" and not (kind.kind == "a" and seen.types[kind.part].kind == "d"):
+                for text in {*texts, *plenty(seen.types, kind.oid)}:
+                    cursor.execute(compose(Sql("SELECT {}", (typed(text, kind.shown),))))
+                few = 2 if kind.name.lstrip("_") in ("bool", "bit") else 3
+                assert len(set(texts)) == min(few, len(kind.labels) or 3), kind
+    connection.close()
+    assert {name for name in unknown if not name.startswith(("gbtreekey", "pg_"))} <= _STRANGE

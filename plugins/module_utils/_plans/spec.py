@@ -89,7 +89,7 @@ def parse(section: Mapping[str, Any]) -> Spec:
     only(section, _SECTION, at)
     defaults = _mapping(section.get("defaults"), (*at, "defaults"))
     only(defaults, [name for name in _LIMITS if name != "must_use_index"], (*at, "defaults"))
-    items = section.get("queries") or []
+    items = section.get("queries") if section.get("queries") is not None else []
     if not isinstance(items, list):
         raise SpecError((*at, "queries"), "must be a list.")
     queries = tuple(_query(item, defaults, (*at, "queries", number)) for number, item in enumerate(items))

@@ -10,6 +10,7 @@ from typing import Any
 
 from ansible_collections.dbops.postgres.plugins.module_utils._constraints import spec as constraints
 from ansible_collections.dbops.postgres.plugins.module_utils._indexes import spec as indexes
+from ansible_collections.dbops.postgres.plugins.module_utils._integrity import spec as integrity
 from ansible_collections.dbops.postgres.plugins.module_utils._plans import files as plan_files
 from ansible_collections.dbops.postgres.plugins.module_utils._plans import spec as plans
 from ansible_collections.dbops.postgres.plugins.module_utils._rls import spec as rls
@@ -20,6 +21,7 @@ PARSERS: tuple[Callable[[SpecFile], object], ...] = (
     lambda file: rls.parse(file.section("rls")),
     lambda file: indexes.parse(file.section("indexes")),
     lambda file: plans.parse(file.section("plans")),
+    lambda file: integrity.parse(file.section("integrity")),
 )
 
 

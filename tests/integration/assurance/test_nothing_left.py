@@ -17,6 +17,7 @@ from ansible_collections.dbops.postgres.plugins.modules import (
     assurance_spec_info,
     pg_constraint_check,
     pg_index_check,
+    pg_integrity_check,
     pg_plan_check,
     pg_rls_check,
 )
@@ -24,7 +25,7 @@ from tests.integration import schemas
 from tests.integration.assurance.footprint import footprint
 from tests.integration.servers import Database
 
-CHECKS = (pg_rls_check, pg_constraint_check, pg_index_check, pg_plan_check)
+CHECKS = (pg_rls_check, pg_constraint_check, pg_index_check, pg_plan_check, pg_integrity_check)
 ADA, BEN = "00000000-0000-4000-8000-00000000000a", "00000000-0000-4000-8000-00000000000b"
 NORTH, SOUTH = "00000000-0000-4000-8000-0000000000f1", "00000000-0000-4000-8000-0000000000f2"
 
@@ -67,6 +68,7 @@ def test_nothing_is_left_behind(capsys: pytest.CaptureFixture[str], pg_database:
     schema, table = spec["indexes"]["required"][0]["table"].split(".")
     statements = [f'SELECT * FROM "{schema}"."{table}"', f'DELETE FROM "{schema}"."{table}"']
     spec["plans"] = {"queries": [{"name": sql, "sql": sql, "max_ms": 1000} for sql in statements]}
+    spec["integrity"] = {"assertions": [{"name": "none", "sql": f'SELECT FROM "{schema}"."{table}" WHERE false'}]}
     if name == "supabase_like":
         identities = (("ada", ADA, NORTH), ("ben", BEN, SOUTH))
         spec["rls"]["identities"] = [identity(pg_database.prefix, *given) for given in identities]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-BENCHES = ("access", "access_scale", "pool", "backup", "drill")
+BENCHES = ("access", "access_scale", "pool", "backup", "drill", "rls")
 
 
 def main(names: list[str]) -> int:

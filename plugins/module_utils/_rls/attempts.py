@@ -16,7 +16,7 @@ STATEMENT_TIMEOUT = "10s"
 LOCK_TIMEOUT = "500ms"
 
 TIMEOUTS = Sql(
-    "SET LOCAL statement_timeout = {}; SET LOCAL lock_timeout = {}; SET LOCAL row_security = on",
+    "SET LOCAL statement_timeout = {}; SET LOCAL lock_timeout = {}; SET LOCAL row_security = on; SET LOCAL jit = off",
     (Literal(STATEMENT_TIMEOUT), Literal(LOCK_TIMEOUT)),
 )
 

@@ -25,9 +25,9 @@ class Level(Enum):
     UNKNOWN = "unknown"
 
     @property
-    def rank(self) -> int:
-        """0 is the least."""
-        return list(Level).index(self)
+    def reach(self) -> int:
+        """How much is reached; a privilege without a row is nothing."""
+        return max(list(Level).index(self), 1)
 
 
 @dataclass(frozen=True)

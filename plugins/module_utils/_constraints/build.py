@@ -250,6 +250,8 @@ class Builder:
                     continue
                 if name in keyed:
                     text = self._free(table, name, number, text)
+                else:
+                    text = values.modest(self.database.types, column.type, column.typmod, number) or text
                 found[name] = text
             self._plain[key] = found
         return self._plain[key]
@@ -328,6 +330,10 @@ class Builder:
             (item.name, item.expression, self.sources(table, item.columns))
             for item in self.database.of(table.oid, CHECK)
         ]
+        for column in table.columns.values():
+            if column.generated:  # what is computed must be possible
+                text = f"(({column.expression})::{column.shown} IS NULL) IN (true, false)"
+                found.append(("", text, self.sources(table, (column.name,))))
         if table.bound:
             found.append(("", table.bound, self.sources(table, named_in(table.bound, tuple(table.columns)))))
         return found
@@ -360,7 +366,9 @@ class Builder:
             if found is None:
                 found = self._as_existing(table, row, choices, expressions, tied)
             if found is None:
-                names = sorted(name or "its partition" for name, text, _c in conditions if text in expressions)
+                names = sorted(
+                    name or "its partition or generated columns" for name, text, _c in conditions if text in expressions
+                )
                 raise NoRowError(f"no values were found that satisfy {', '.join(names)} of {table.shown}")
             row = {**row, **found}
         return row

@@ -39,7 +39,7 @@ from ansible_collections.dbops.postgres.plugins.module_utils._constraints.state 
     Table,
 )
 from ansible_collections.dbops.postgres.plugins.module_utils._constraints.violated import violated
-from ansible_collections.dbops.postgres.plugins.module_utils._plan import Sql
+from ansible_collections.dbops.postgres.plugins.module_utils._plan import Ident, Sql
 
 if TYPE_CHECKING:
     from psycopg2 import extensions
@@ -57,12 +57,14 @@ def prove(
     given: Mapping[str, Sequence[str | None]],
     *,
     write: bool,
+    alter: bool,
 ) -> tuple[list[Proof], dict[str, str], list[str]]:
     """Try the chosen constraints; the transaction is then as it was before.
 
     Returns the proofs, which constraints rows violate that are there already, and where that could not be looked at.
 
     :param write: False: only the rows that are there are looked at.
+    :param alter: whether ALTER TABLE ... DISABLE TRIGGER USER may be used, which locks a table for a moment.
     """
     cursor.execute("SAVEPOINT dbops_prove")
     try:
@@ -76,15 +78,16 @@ def prove(
             return [], there, unseen
         writer.defer(database)
         solver = Solver(cursor)
-        prover = _Prover(database, writer, solver, Builder(database, writer, solver, given))
+        prover = _Prover(database, writer, solver, Builder(database, writer, solver, given), alter)
         return prover.all(chosen), there, unseen
     finally:
         cursor.execute("ROLLBACK TO SAVEPOINT dbops_prove; RELEASE SAVEPOINT dbops_prove")
 
 
 class _Prover:
-    def __init__(self, database: Database, writer: Writer, solver: Solver, builder: Builder) -> None:
+    def __init__(self, database: Database, writer: Writer, solver: Solver, builder: Builder, alter: bool) -> None:
         self.database, self.writer, self.solver, self.builder = database, writer, solver, builder
+        self.alter = alter
 
     def all(self, chosen: Iterable[Constraint]) -> list[Proof]:
         by_table: dict[int, list[Constraint]] = {}
@@ -128,22 +131,22 @@ class _Prover:
         except NoRowError as error:
             return Proof(item.id, NOT_TRIED, str(error))
 
-    def tried(self, case: _Case, item: Constraint, row: Row, before: Sequence[Sql] = ()) -> Proof:
-        """Insert the row that violates a constraint, and judge what happened."""
-        answer, place = self.answer(case, item, row, case.triggers, before)
+    def tried(self, case: _Case, item: Constraint, row: Row) -> Proof:
+        """Insert the row that violates NOT NULL or a check, and judge what happened."""
+        answer, place = self.answer(case, item, row, case.triggers)
         note = "" if case.triggers else f"with triggers off: they refuse or change rows ({_triggers(case.leaf)})"
         if matches(answer.rejection, item, place):
             return Proof(item.id, PROVEN, note)
-        if case.triggers and case.leaf.triggers and item.kind != FOREIGN_KEY:
+        if case.triggers and case.leaf.triggers:
             again, place = self.answer(case, item, row, False)
             if matches(again.rejection, item, place):
                 return Proof(item.id, PROVEN, f"with triggers off: one of them acts first ({_triggers(case.leaf)})")
             answer = again if answer.rejection is None else answer
-        return expected(item, answer.rejection, answer.written, _triggers(case.leaf), self.always(case, item))
+        return expected(item, answer.rejection, answer.written, _triggers(case.leaf), self.always(case))
 
-    def always(self, case: _Case, item: Constraint) -> str:
-        """Triggers that may have changed a row, although it was tried without triggers too, where that can be done."""
-        return ", ".join(trigger.name for trigger in case.leaf.triggers if trigger.always or item.kind == FOREIGN_KEY)
+    def always(self, case: _Case) -> str:
+        """Triggers that may have changed a row, although it was tried with triggers off too."""
+        return ", ".join(trigger.name for trigger in case.leaf.triggers if trigger.always)
 
     def answer(
         self, case: _Case, item: Constraint, row: Row, triggers: bool, before: Sequence[Sql] = ()
@@ -217,22 +220,42 @@ class _Prover:
     def foreign_key(self, case: _Case, item: Constraint) -> Proof:
         if case.second is None:
             return Proof(item.id, NOT_TRIED, f"the table takes no second row: {case.alone}")
-        if not case.triggers:
-            return Proof(
-                item.id, NOT_TRIED, f"triggers of the table refuse a valid row ({_triggers(case.leaf)}), and with "
-                "triggers off foreign keys are not looked at"
-            )  # fmt: skip
+        proof = Proof(item.id, NOT_TRIED, f"triggers of the table refuse a valid row ({_triggers(case.leaf)})")
+        if case.triggers:
+            proof = self.orphaned(case, item, ())
+        if proof.result == PROVEN or not case.leaf.triggers:
+            return proof
+        # Without all triggers foreign keys are not looked at, so only those of the user are switched off.
+        if not self.alter:
+            return Proof(item.id, NOT_TRIED, f"{proof.reason}; they are not switched off on production")
+        off = [Sql("ALTER TABLE {} DISABLE TRIGGER USER", (Ident(case.leaf.schema, case.leaf.name),))]
+        control = self.writer.attempt([*off, insert(case.table, case.second)])
+        if control.rejection is not None or not control.written:
+            return proof
+        again = self.orphaned(case, item, off)
+        if again.result == PROVEN:
+            return Proof(item.id, PROVEN, f"with triggers of the user off ({_triggers(case.leaf)})")
+        return again if again.result == NOT_ENFORCED else proof
+
+    def orphaned(self, case: _Case, item: Constraint, off: Sequence[Sql]) -> Proof:
+        """Try rows that point at nothing.
+
+        :param off: what switches the triggers of the user off; without it they may change a row.
+        """
+        always = "" if off else _triggers(case.leaf)
+        places = self.database.family(item)
         last = Proof(item.id, NOT_TRIED, "no values were found that its target does not have")
         for row, before in self.orphans(case, item):
-            proof = self.tried(case, item, row, before)
-            if proof.result == PROVEN:
-                return proof
-            if proof.result == NOT_ENFORCED and not before:
+            answer, _places = self.answer(case, item, row, True, [*off, *before])
+            if matches(answer.rejection, item, places):
+                return Proof(item.id, PROVEN)
+            proof = expected(item, answer.rejection, answer.written, _triggers(case.leaf), always)
+            if proof.result == NOT_TRIED:
+                last = proof
+            elif not before:
                 there: Row = {target: row[name] for name, target in zip(item.columns, item.target_columns)}
                 if self.writer.true(exists(self.database.tables[item.target], there)) is False:
                     return proof  # it does not point at something that exists by chance
-            elif proof.result == NOT_TRIED:
-                last = proof
         return last
 
     def orphans(self, case: _Case, item: Constraint) -> Iterable[tuple[Row, Sequence[Sql]]]:
@@ -330,7 +353,7 @@ class _Prover:
             if matches(again.rejection, item, places):
                 return Proof(item.id, PROVEN, f"with triggers off: one of them acts first ({_triggers(case.leaf)})")
             answer = again if answer.rejection is None else answer
-        proof = expected(item, answer.rejection, answer.written, _triggers(case.leaf), self.always(case, item))
+        proof = expected(item, answer.rejection, answer.written, _triggers(case.leaf), self.always(case))
         if proof.result == NOT_TRIED and item.kind in KEYS and not item.deferrable and all(item.keys):
             # Whatever this row does, another key rejects it first. As arbiter only this one is asked.
             same = [*before, insert(case.table, first, arbiter=item)]

@@ -87,10 +87,11 @@ def examine(connection: extensions.connection, spec: Spec, schemas: Sequence[str
     database = observe(connection)
     _known(database, schemas, spec)
     chosen = choose(database, schemas)
-    allowed = database.environment not in PRODUCTION or said == PRODUCTION_WORDS
+    production = database.environment in PRODUCTION
+    allowed = not production or said == PRODUCTION_WORDS
     before = sequences(connection)
     with connection.cursor() as cursor:
-        tried, there, unseen = prove(cursor, database, chosen, spec.values, write=allowed)
+        tried, there, unseen = prove(cursor, database, chosen, spec.values, write=allowed, alter=not production)
     after = sequences(connection)
     if not allowed:
         tried = [Proof(item.id, NOT_TRIED, _forbidden(database)) for item in chosen]

@@ -189,6 +189,10 @@ class Database:
         return frozenset(found)
 
 
+class NoRowError(Exception):
+    """A table has no valid row that could be made; the text says why."""
+
+
 @dataclass(frozen=True)
 class Rejection:
     """An error of PostgreSQL, with what it says about its origin."""

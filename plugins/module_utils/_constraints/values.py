@@ -25,6 +25,18 @@ def value(types: Mapping[int, Type], oid: int, typmod: int = -1, number: int = 0
     return _value(types, oid, typmod, number, _DEPTH)
 
 
+def modest(types: Mapping[int, Type], oid: int, typmod: int, number: int) -> str | None:
+    """A small number, for columns that need not be unique: what is computed of large ones may not fit.
+
+    None: it is not a number, or too narrow a one.
+    """
+    kind = types.get(oid)
+    if kind is None or kind.kind != "b" or kind.name not in _MODEST:
+        return None
+    text = str(number % 9 + 1)
+    return text if fits(kind, typmod, text) else None
+
+
 def plenty(types: Mapping[int, Type], oid: int, typmod: int = -1) -> list[str]:
     """Some values of a type that differ in what a check may ask about: signs, sizes, order, emptiness."""
     kind = types.get(oid)
@@ -212,6 +224,7 @@ _BOUNDS = {
     "oid": (0, 2**32 - 1),
 }
 
+_MODEST = ("int2", "int4", "int8", "numeric", "float4", "float8")
 _NUMBERS = ("1", "0", "-1", "2", "10", "50", "100", "1000")
 _TEXTS = ("", "a", "A", " ", "abc", "ABC", "Abc def", "1", "x@example.com", "https://example.com/", "+491234567890")
 _JSON = ("{}", "[]", "null", '"a"', "1", "true", "[1]", '["a"]', "[{}]")

@@ -54,8 +54,8 @@ options:
     default: 10min
 notes:
   - An index or table costs a call of amcheck each; all else is a constant number of queries.
-  - The rows that an assertion returns are counted up to 1,000. They may be somebody's data, so they are shown only where
-    the assertion has C(show_rows).
+  - The rows that an assertion returns are counted up to 1,000. They may be somebody's data, so they are shown only
+    where the assertion has C(show_rows).
 seealso:
   - module: dbops.postgres.pg_index_check
   - name: amcheck

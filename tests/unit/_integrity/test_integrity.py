@@ -83,9 +83,10 @@ def test_what_is_wrong_is_refused_with_its_place(section: dict[str, Any], where:
 
 
 SOUND = Amcheck(indexes=3)
+NOTHING = Spec()
 
 
-def said(title: str, spec: Spec = Spec(), **seen: Any) -> Finding:
+def said(title: str, spec: Spec = NOTHING, **seen: Any) -> Finding:
     found = judge(Observed(**{"amcheck": SOUND, **seen}), spec)
     (finding,) = [item for item in found if item.title == title]
     return finding

@@ -17,7 +17,8 @@ from psycopg2 import extensions
 
 from ansible_collections.dbops.postgres.plugins.module_utils._findings import Finding, Status
 from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError
-from ansible_collections.dbops.postgres.plugins.module_utils._rls import check, judge, observe
+from ansible_collections.dbops.postgres.plugins.module_utils._postgres import Login
+from ansible_collections.dbops.postgres.plugins.module_utils._rls import check, judge, observe, pooled
 from ansible_collections.dbops.postgres.plugins.module_utils._rls.spec import RlsSpec, parse
 from ansible_collections.dbops.postgres.plugins.modules import pg_rls_check
 from tests.integration.rls import schemas
@@ -233,3 +234,37 @@ def test_module(pg_database: Database, tmp_path: Path, capsys: pytest.CaptureFix
     spec_file.write_text("rls:\n  identities:\n    - name: x\n      role: nobody-at-all\n      sees: {'*': false}\n")
     status, result = run(snapshot=None, login_db=pg_database.name)
     assert "aria.yml:4: rls.identities[0].role: there is no role 'nobody-at-all'" in result["msg"]
+
+
+def test_the_next_client_of_a_pool(pg_database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two clients on one connection to the server, as a pool in transaction mode serves them."""
+    schemas.make(pg_database, "aria")
+    section = schemas.aria(pg_database.prefix)
+    login = Login(database=pg_database.name)
+
+    def reuse(clients: list[extensions.connection]) -> list[tuple[Status, str]]:
+        monkeypatch.setattr(pooled, "connect", lambda *_args, **_options: clients.pop())
+        found = checked(pg_database, section, pool=login).findings
+        return [(f.status, f.evidence) for f in found if f.title == "connection reuse" and f.subject.endswith("app")]
+
+    def shared() -> list[extensions.connection]:
+        return [one for _role in (1, 2) for one in [pg_database.connect(autocommit=False)] * 2]
+
+    ((status, evidence),) = reuse(shared())
+    assert status is Status.PASS
+    assert "nobody sees a row of 6 tables" in evidence
+    ((status, evidence),) = reuse([pg_database.connect(autocommit=False) for _client in range(4)])
+    assert status is Status.NOT_TESTED
+    connection = pg_database.connect()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "ALTER POLICY tenant ON aria.patients"
+            " USING (practice_id = (SELECT aria.tenant()) OR (SELECT aria.tenant()) IS NULL)"
+        )
+    connection.close()
+    ((status, evidence),) = reuse(shared())
+    assert (status, evidence.rpartition(" ")[2]) == (Status.FAIL, "aria.patients")
+    monkeypatch.undo()
+    nowhere = Login(host="127.0.0.1", port=1, database=pg_database.name)
+    found = checked(pg_database, section, pool=nowhere).findings
+    assert {f.status for f in found if f.title == "connection reuse"} == {Status.ERROR}

@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Callable
 
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.dbops.postgres.plugins.module_utils import _specfile
 from ansible_collections.dbops.postgres.plugins.module_utils._assurance.results import gathered
-from ansible_collections.dbops.postgres.plugins.module_utils._assurance.whole import validate
+from ansible_collections.dbops.postgres.plugins.module_utils._assurance.whole import validate, with_files
 from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError
 
 
@@ -24,18 +25,29 @@ def assurance_spec(given: str | Mapping[str, Any], database: str = "") -> dict[s
     """
     try:
         if isinstance(given, Mapping):
-            spec = _specfile.from_data(dict(given))
+            spec, directory = _specfile.from_data(dict(given)), ""
         else:
-            spec = _specfile.given({"spec_file": str(given)})
+            spec, directory = _specfile.given({"spec_file": str(given)}), str(Path(given).parent)
         validate(spec)
+        data = with_files(spec, directory)
     except DbopsError as error:
         raise AnsibleFilterError(str(error)) from None
-    return {"name": spec.name, "database": database or spec.database or "postgres", "spec": spec.data}
+    return {
+        "name": spec.name,
+        "database": database or spec.database or "postgres",
+        "spec": data,
+        "lines": {_specfile.dotted(where): line for where, line in spec.lines.items()},
+    }
 
 
-def assurance_results(returned: Mapping[str, Any], host: str, databases: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """What the checks of a host returned, by ``host/database``, as the module readiness_report joins it."""
-    return gathered(returned, host, databases)
+def assurance_results(
+    returned: Mapping[str, Any], host: str, given: Sequence[Mapping[str, Any]]
+) -> dict[str, dict[str, Any]]:
+    """What the checks of a host returned, by ``host/database``, as the module readiness_report joins it.
+
+    :param given: what ``assurance_spec`` made of each spec file.
+    """
+    return gathered(returned, host, given)
 
 
 class FilterModule:

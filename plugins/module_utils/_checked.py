@@ -34,6 +34,8 @@ def finish(
     database: str,
     controls: Sequence[Control],
     findings: Sequence[Finding],
+    *,
+    changed: bool = False,
     **more: Any,
 ) -> None:
     """Write what the options ask for and end the module.
@@ -41,6 +43,7 @@ def finish(
     :param module: the AnsibleModule.
     :param check: its name.
     :param controls: what it looks at.
+    :param changed: whether the module has written a file of its own.
     :param more: further return values.
     """
     params = module.params
@@ -49,7 +52,7 @@ def finish(
     host = os.uname().nodename
     report = Report(check, now, (host,), tuple(controls), tuple(finding.on(host) for finding in shown))
     result: dict[str, Any] = {
-        "changed": False,
+        "changed": changed,
         "findings": [finding.as_dict() for finding in shown],
         "passed": passed(shown),
         "summary": summary(shown),

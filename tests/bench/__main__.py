@@ -8,7 +8,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-BENCHES = ("access", "access_scale", "pool", "backup", "drill", "index", "constraints")
+BENCHES = ("access", "access_scale", "pool", "backup", "drill", "index", "constraints", "rls", "assurance")
 
 
 def main(names: list[str]) -> int:

@@ -27,7 +27,6 @@ _SETTING = re.compile(r"current_setting\(\s*'([^']+)'", re.I)
 _KINDS = ("r", "p")
 _KEY_TYPES = ("int2", "int4", "int8", "uuid", "text", "varchar")
 FILL_IN = "'FILL IN'"
-_WIDTH = 118  # of a comment with a statement
 
 
 def draft(catalog: Catalog) -> str:
@@ -39,6 +38,11 @@ def draft(catalog: Catalog) -> str:
             f"database: {flow(catalog.database)}",
         ],
         _rls(catalog),
+        [
+            "# Every constraint is tried; this many percent of them must be proven.",
+            "constraints:",
+            "  minimum_coverage: 95",
+        ],
         _indexes(catalog),
         _plans(catalog),
         _integrity(catalog),
@@ -58,7 +62,7 @@ def tenant_column(catalog: Catalog) -> tuple[str, int]:
 
 def _tenant(column: str) -> bool:
     """practice_id, practiceId, current_tenant ..."""
-    name = column.lower().replace("_", "")
+    name = _bare(column)
     return "tenant" in name or name in _TENANTS
 
 
@@ -219,23 +223,58 @@ def _lines(items: Iterable[tuple[Mapping[str, Any], str]], parse: Callable[[Any]
 
 
 def _plans(catalog: Catalog) -> list[str]:
+    lines = ["plans:", "  defaults:", "    no_seq_scan_over_rows: 10000"]
     if not catalog.statements:
-        why = "pg_stat_statements cannot be read" if catalog.statements is None else "pg_stat_statements has none"
-        return [f"# plans: no candidates, {why} in this database."]
-    lines = ["plans: {}", "# Candidates, the statements that take most of the time:"]
-    for statement in catalog.statements:
-        text = comment(statement.text)
-        lines.append(f"#   {statement.calls} calls, {statement.mean_ms:.1f} ms each, as {comment(statement.role)}:")
-        lines.append(f"#     {text if len(text) <= _WIDTH else text[: _WIDTH - 1] + '…'}")
+        why = "cannot be read" if catalog.statements is None else "has none of an application"
+        return [*lines, f"  # No candidates: pg_stat_statements {why} in this database."]
+    lines += [
+        "  # Candidates, the statements that take most of the time; give them a name, parameters and a limit.",
+        "  # queries:",
+    ]
+    for number, statement in enumerate(catalog.statements, 1):
+        parameters = max((int(found) for found in re.findall(r"\$(\d+)", statement.text)), default=0)
+        said = f"{statement.calls:,} calls, {statement.mean_ms:,.1f} ms each"
+        lines += [
+            f"  #   - name: candidate {number}  # {said}",
+            f"  #     sql: {flow(statement.text)}",
+            *([f"  #     parameters: {flow(['FILL IN'] * parameters)}"] if parameters else []),
+            f"  #     role: {flow(statement.role)}",
+        ]
     return lines
 
 
 def _integrity(catalog: Catalog) -> list[str]:
+    lines = ["integrity:", "  sequence_percent: 80"]
     found = list(logical_references(catalog))
     if not found:
-        return []
-    lines = ["integrity: {}", "# Columns that look like references and have no foreign key:"]
-    return lines + [f"#   {comment(_name(table))}.{comment(column)}" for table, column in found]
+        return lines
+    lines += [
+        "  # Columns that look like references and have no foreign key. The targets are guesses.",
+        "  # references:",
+    ]
+    for table, column in found:
+        target = _target(catalog, table, column)
+        item = {"table": _name(table), "columns": [column], "target": target or {"table": "FILL IN", "columns": ["id"]}}
+        lines.append(
+            f"  #   - {flow(item)}" + ("" if target else "  # of this database, or add database, host and port")
+        )
+    return lines
+
+
+def _target(catalog: Catalog, table: Table, column: str) -> dict[str, Any] | None:
+    """The table whose name, or its plural, the column has, with its key; in the same schema if there are several."""
+    stem = _bare(re.sub(r"_id$|Id$", "", column))
+    names = {stem, f"{stem}s", f"{stem}es", f"{stem[:-1]}ies"}
+    for other in sorted(_tables(catalog), key=lambda other: (other.schema != table.schema, other.full_name)):
+        if _bare(other.name) in names and other.oid != table.oid:
+            for index in catalog.seen.on(other.oid):
+                if index.primary and len(index.definition.keys) == 1:
+                    return {"table": _name(other), "columns": [index.definition.keys[0].column]}
+    return None
+
+
+def _bare(name: str) -> str:
+    return name.lower().replace("_", "")
 
 
 def logical_references(catalog: Catalog) -> Iterator[tuple[Table, str]]:

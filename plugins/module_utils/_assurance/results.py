@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -22,22 +23,22 @@ CHECKS = {
 _SEVERITY = {control.id: control.severity for control in CONTROLS}
 
 
-def gathered(returned: Mapping[str, Any], host: str, databases: Sequence[str]) -> dict[str, dict[str, Any]]:
+def gathered(returned: Mapping[str, Any], host: str, given: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
     """The findings of all checks by ``host/database``.
 
     A check that returned no findings for a database, because it failed or the host was not reached, is an ``error``
     under its controls.
 
     :param returned: by check, the registered result of its loop over the databases; None: it was not asked for.
-    :param databases: in the order of the loop.
+    :param given: the spec files in the order of the loop, each with its ``database``, its ``name`` and its ``lines``.
     """
     asked = [check for check in CHECKS if returned.get(check) is not None]
     results = {}
-    for index, database in enumerate(databases):
+    for index, spec in enumerate(given):
         findings: list[dict[str, Any]] = []
         for check in asked:
-            findings += _findings(check, _item(returned[check], index))
-        results[f"{host}/{database}"] = {"findings": findings, "not_probed": []}
+            findings += _findings(check, _item(returned[check], index), spec)
+        results[f"{host}/{spec['database']}"] = {"findings": findings, "not_probed": []}
     return results
 
 
@@ -49,7 +50,7 @@ def _item(registered: Any, index: int) -> Any:
     return items[index] if index < len(items) else None
 
 
-def _findings(check: str, result: Any) -> list[dict[str, Any]]:
+def _findings(check: str, result: Any, spec: Mapping[str, Any]) -> list[dict[str, Any]]:
     given = result.get("findings") if isinstance(result, dict) else None
     if isinstance(given, list) and given:
         try:
@@ -58,10 +59,20 @@ def _findings(check: str, result: Any) -> list[dict[str, Any]]:
             reason = f"its result cannot be read: {error!r}"
     else:
         said = str(result.get("msg", "")).strip() if isinstance(result, dict) else ""
-        reason = said or "it returned nothing"
+        reason = _located(said, spec) or "it returned nothing"
     return [
         Finding(
             control, check, _SEVERITY[control], Status.ERROR, f"Nothing was looked at: {reason}", "Mend it, run again."
         ).as_dict()
         for control in CHECKS[check]
     ]
+
+
+def _located(said: str, spec: Mapping[str, Any]) -> str:
+    """A check that was given a spec file as data knows no lines: ``spec: rls.tables[0]: there is no table ...``."""
+    found = re.match(r"spec: ([^\s:]+): ", said)
+    where = found[1] if found else ""
+    lines = spec.get("lines") or {}
+    while where and where not in lines:
+        where = re.sub(r"(^|\.)[^.\[]*$|\[\d+\]$", "", where)
+    return f"{spec['name']}:{lines[where]}: {said[len('spec: ') :]}" if where else said

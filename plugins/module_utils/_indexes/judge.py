@@ -25,6 +25,7 @@ from ansible_collections.dbops.postgres.plugins.module_utils._indexes.report imp
     SEQUENTIAL,
     UNUSED,
     Total,
+    described,
     found,
     keeping,
     leftover,
@@ -136,12 +137,7 @@ def _required(seen: Observed, normal: Normal) -> list[Finding]:
 
 
 def _subject(wanted: Wanted) -> str:
-    definition = wanted.definition
-    keys = ", ".join(key.column or key.expression for key in definition.keys)
-    unique = "unique " if definition.unique else ""
-    method = "" if definition.method == "btree" else f"{definition.method} "
-    where = f" where {definition.predicate}" if definition.predicate else ""
-    return f"{wanted.schema}.{wanted.table}: {unique}{method}({keys}){where}"
+    return f"{wanted.schema}.{wanted.table}: {described(wanted.definition)}"
 
 
 def build(table: Table, definition: Definition, name: str, seen: Observed) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ansible_collections.dbops.postgres.plugins.module_utils._findings import Control, Finding, Severity, Status
-from ansible_collections.dbops.postgres.plugins.module_utils._indexes.state import Index, Observed, Table
+from ansible_collections.dbops.postgres.plugins.module_utils._indexes.state import Definition, Index, Observed, Table
 
 CONTROLS = (
     Control("P-2", "JSONB search index", Severity.MEDIUM, "A JSONB column that is searched has a GIN index."),
@@ -77,6 +77,22 @@ def _writes(table: Table, seen: Observed) -> int:
     if table.kind != "p":
         return table.index_writes
     return sum(_writes(part, seen) for part in seen.tables.values() if part.parent == table.oid)
+
+
+def described(definition: Definition) -> str:
+    """A definition as a person reads it: ``unique (provider, provider_user_id)``."""
+    keys = ", ".join(
+        (key.column or key.expression)
+        + (f" {key.opclass}" if key.opclass and not key.default_opclass else "")
+        + (" desc" if key.descending else "")
+        for key in definition.keys
+    )
+    text = f"unique ({keys})" if definition.unique else f"({keys})"
+    if definition.method != "btree":
+        text = f"{definition.method} {text}"
+    if definition.include:
+        text += f" include ({', '.join(definition.include)})"
+    return f"{text} where {definition.predicate}" if definition.predicate else text
 
 
 def size(count: float) -> str:

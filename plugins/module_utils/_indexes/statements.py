@@ -106,3 +106,19 @@ def default_name(table: str, definition: Definition, taken: frozenset[str] = fro
 
 def _cut(text: str, size: int) -> str:
     return text.encode()[:size].decode(errors="ignore")
+
+
+def leaves(statement: Sql) -> tuple[str, str] | None:
+    """Schema and name of the invalid index that this statement may leave when it fails; None: it leaves nothing.
+
+    A REINDEX leaves a copy whose name begins so (PostgreSQL manual, REINDEX, "Rebuilding Indexes Concurrently").
+    """
+    first = statement.args[0]
+    if not isinstance(first, Ident) or "CONCURRENTLY" not in statement.template:
+        return None
+    if statement.template.startswith("REINDEX"):
+        return first.parts[0], _cut(first.parts[1], LONGEST_NAME - len("_ccnew")) + "_ccnew"
+    if statement.template.startswith("CREATE"):
+        table = statement.args[1]
+        return (table.parts[0], first.parts[0]) if isinstance(table, Ident) else None
+    return None

@@ -16,10 +16,15 @@ STATEMENT_TIMEOUT = "10s"
 LOCK_TIMEOUT = "500ms"
 
 TIMEOUTS = Sql(
-    "SET LOCAL statement_timeout = {}; SET LOCAL lock_timeout = {}; SET LOCAL row_security = on",
+    "SET LOCAL statement_timeout = {}; SET LOCAL lock_timeout = {}; SET LOCAL row_security = on; SET LOCAL jit = off",
     (Literal(STATEMENT_TIMEOUT), Literal(LOCK_TIMEOUT)),
 )
-BEGIN = Sql("{}; SET LOCAL session_replication_role = replica", (TIMEOUTS,))
+
+
+def begin(*, superuser: bool) -> Sql:
+    """Triggers and foreign keys do not fire; a superuser can also keep the attempts out of the statistics."""
+    parts = [TIMEOUTS, Sql("SET LOCAL session_replication_role = replica")]
+    return sequence([*parts, Sql("SET LOCAL track_counts = off")] if superuser else parts)
 
 
 def relation(table: Table) -> Ident:

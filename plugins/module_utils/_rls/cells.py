@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from ansible_collections.dbops.postgres.plugins.module_utils._findings import Finding, Severity, Status
+from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError
 
 CONTROL = "T-1"
 
@@ -24,9 +25,9 @@ class Level(Enum):
     UNKNOWN = "unknown"
 
     @property
-    def rank(self) -> int:
-        """0 is the least."""
-        return list(Level).index(self)
+    def reach(self) -> int:
+        """How much is reached; a privilege without a row is nothing."""
+        return max(list(Level).index(self), 1)
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,24 @@ def matrix(cells: Iterable[Cell]) -> dict[str, dict[str, dict[str, str]]]:
     found: dict[str, dict[str, dict[str, str]]] = {}
     for cell in cells:
         found.setdefault(cell.identity, {}).setdefault(cell.table, {})[cell.command] = cell.level.value
+    return found
+
+
+def complete(found: Matrix) -> Matrix:
+    """The same matrix, fit for a snapshot.
+
+    :raises DbopsError: there is none, or something in it proves nothing.
+    """
+    unknown = [
+        f"{identity}: {command} {table}"
+        for identity, tables in found.items()
+        for table, commands in tables.items()
+        for command, level in commands.items()
+        if level == Level.UNKNOWN.value
+    ]
+    if unknown or not found:
+        why = f"{len(unknown)} attempts proved nothing: {', '.join(unknown[:5])}" if unknown else "nothing was tried"
+        raise DbopsError(f"The snapshot was not written: {why}", "Read the findings of a run without write_snapshot.")
     return found
 
 

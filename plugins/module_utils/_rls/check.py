@@ -5,18 +5,23 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ansible_collections.dbops.postgres.plugins.module_utils._findings import Finding, Severity, Status
+from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError
 from ansible_collections.dbops.postgres.plugins.module_utils._postgres import Login
 from ansible_collections.dbops.postgres.plugins.module_utils._rls import cells, matrix, mutate, pooled, snapshot
 from ansible_collections.dbops.postgres.plugins.module_utils._rls.judge import judge
 from ansible_collections.dbops.postgres.plugins.module_utils._rls.observe import observe
-from ansible_collections.dbops.postgres.plugins.module_utils._rls.spec import RlsSpec, allow, nobodies
+from ansible_collections.dbops.postgres.plugins.module_utils._rls.spec import RlsSpec, allow, everybody
 from ansible_collections.dbops.postgres.plugins.module_utils._rls.state import RlsState, Table
 from ansible_collections.dbops.postgres.plugins.module_utils._specfile import SpecError
+
+with contextlib.suppress(ImportError):  # connect() says so before anything of this file runs
+    import psycopg2
 
 if TYPE_CHECKING:
     from psycopg2 import extensions
@@ -34,6 +39,7 @@ class Options:
     :param production: the words of ``i_know_this_is_production``.
     :param throwaway: the database that is declared to be a throwaway one.
     :param before: the snapshot; None: there is none.
+    :param pool: how to reach a pool in transaction mode before the same database; None: there is none.
     """
 
     schemas: tuple[str, ...] = ()
@@ -41,6 +47,7 @@ class Options:
     mutate: bool = False
     throwaway: str = ""
     before: cells.Matrix | None = None
+    pool: Login | None = None
 
 
 @dataclass(frozen=True)
@@ -54,18 +61,23 @@ class Outcome:
     score: mutate.Score | None = None
 
 
-def check(
-    connection: extensions.connection,
-    spec: RlsSpec,
-    options: Options | None = None,
-    pool: Login | None = None,
-) -> Outcome:
+def check(connection: extensions.connection, spec: RlsSpec, options: Options | None = None) -> Outcome:
     """Look at the database of this connection; everything that is tried is rolled back.
 
     :param connection: as a superuser, or a role that passes by policies, for the matrix. Not in autocommit.
     :raises DbopsError: the spec does not fit the database, or what was asked for must not be done here.
     """
     options = options or Options()
+    try:
+        return _checked(connection, spec, options)
+    except psycopg2.Error as error:
+        raise DbopsError(
+            f"The check did not come to its end: {str(error).strip()}",
+            untouched="Whatever was tried is rolled back.",
+        ) from None
+
+
+def _checked(connection: extensions.connection, spec: RlsSpec, options: Options) -> Outcome:
     try:
         state = observe(connection, spec, options.schemas)
     finally:
@@ -84,31 +96,41 @@ def check(
     if reason:
         found.append(_untested("matrix", reason))
         return Outcome(state.database, found)
-    # Nobody without settings first, while the connection has had none; with what others have left of them last.
-    nobody = nobodies(spec.identities)
-    identities = (
-        *(identity for identity in nobody if not identity.settings),
-        *spec.identities,
-        *(identity for identity in nobody if identity.settings),
-    )
-    tried_cells = matrix.run(connection, state, identities, tables, spec.tenant_column)
-    found += cells.findings(tried_cells)
-    found += [
-        _untested(gap, "it is not declared which of these rows it sees. Declare it in sees")
-        for gap in matrix.undeclared(state, identities, tables, spec.tenant_column)
-    ]
-    if pool is not None:
-        found += pooled.proven(pool, state, spec.identities, tables, spec.tenant_column)
-    now = cells.matrix(tried_cells)
+    attempted, seen = attempts(connection, state, spec, tables)
+    found += seen
+    if options.pool is not None:
+        found += pooled.proven(options.pool, state, spec.identities, tables, spec.tenant_column)
+    now = cells.matrix(attempted)
     narrowed: list[str] = []
     if options.before is not None:
         found += snapshot.compare(options.before, now)
         narrowed = snapshot.narrowed(options.before, now)
     score = None
     if options.mutate:
-        score = mutate.run(connection, spec, options.schemas, state, tables, identities, tried_cells)
+        score = mutate.run(connection, spec, options.schemas, state, tables, attempted)
         found += mutate.findings(score)
     return Outcome(state.database, found, now, narrowed, score)
+
+
+def attempts(
+    connection: extensions.connection,
+    state: RlsState,
+    spec: RlsSpec,
+    tables: Sequence[Table],
+    *,
+    within: bool = False,
+) -> tuple[list[cells.Cell], list[Finding]]:
+    """Every attempt of every identity, and what follows from it.
+
+    :param within: in the transaction that the caller has begun, which goes on as it was.
+    """
+    identities = everybody(spec)
+    found = matrix.run(connection, state, identities, tables, spec.tenant_column, within=within)
+    gaps = matrix.undeclared(state, identities, tables, spec.tenant_column)
+    return found, [
+        *cells.findings(found),
+        *(_untested(gap, "it is not declared which of these rows it sees. Declare it in sees") for gap in gaps),
+    ]
 
 
 def tried(state: RlsState, spec: RlsSpec) -> list[Table]:

@@ -64,21 +64,20 @@ def candidates(
     :param basis: some row of the table; None: it is empty.
     :param identities: the one whose row it is first; the values of the others make foreign rows.
     """
-    start = _scratch(table) if basis is None else dict(basis)
-    for column in table.columns:
-        if column.unique and column.name not in table.key:
-            start[column.name] = fresh(column)
     places = _places(table, predicate, tenant_column)
-    tries: list[Values] = []
-    if not own:
-        tries.append(dict(start))
-        for column in places:
-            tries.append({**start, column.name: fresh(column)})
     named = _literals(predicate) + _said(identities[0]) if own else [v for i in identities[1:] for v in _said(i)]
-    for column in places:
-        for value in dict.fromkeys(named):
-            if _fits(column, value):
-                tries.append({**start, column.name: value})
+    tries: list[Values] = []
+    for free in (True, False):  # a value of a column with a check may be replaced by none that is known to fit
+        start = _scratch(table) if basis is None else dict(basis)
+        for column in table.columns:
+            if column.unique and column.name not in table.key and (not free or not (column.checks or column.labels)):
+                start[column.name] = fresh(column)
+        if not own:
+            tries.append(dict(start))
+            tries += [{**start, column.name: fresh(column)} for column in places]
+        tries += [
+            {**start, column.name: value} for column in places for value in dict.fromkeys(named) if _fits(column, value)
+        ]
     yield from tries[:MOST_TRIES]
 
 

@@ -134,6 +134,7 @@ def undeclared(state: RlsState, identities: Sequence[Identity], tables: Sequence
     return [
         f"{identity.name}: {table.full}"
         for identity in identities
+        if not identity.nobody
         for table in tables
         if any(state.may(identity.role, table.oid).may(command) for command in COMMANDS)
         and identity.predicate("SELECT", state.names(table), table.column(tenant) is not None) is None
@@ -157,10 +158,10 @@ class _Attempts:
     def all(self, tables: Sequence[Table]) -> Iterator[Cell]:
         """The cells of each table."""
         try:
-            self._execute(attempts.BEGIN)
+            self._execute(attempts.begin(superuser=self.state.capabilities.superuser))
             self.cursor.execute(f"SAVEPOINT dbops_cell; {self.become}; ROLLBACK TO SAVEPOINT dbops_cell")
         except psycopg2.Error as error:
-            why = f"{self.identity.role!r} with its settings cannot be taken on: {_message(error)}"
+            why = f"the attempts as {self.identity.role!r} cannot begin: {_message(error)}"
             for table in tables:
                 yield from self._unproven(table, why)
             return

@@ -16,7 +16,7 @@ from ansible_collections.dbops.postgres.plugins.module_utils._rls import matrix
 from ansible_collections.dbops.postgres.plugins.module_utils._rls.cells import CONTROL, Cell
 from ansible_collections.dbops.postgres.plugins.module_utils._rls.judge import judge
 from ansible_collections.dbops.postgres.plugins.module_utils._rls.observe import observe
-from ansible_collections.dbops.postgres.plugins.module_utils._rls.spec import Identity, RlsSpec
+from ansible_collections.dbops.postgres.plugins.module_utils._rls.spec import RlsSpec, everybody
 from ansible_collections.dbops.postgres.plugins.module_utils._rls.state import RlsState, Table
 
 if TYPE_CHECKING:
@@ -103,7 +103,6 @@ def run(
     schemas: Sequence[str],
     state: RlsState,
     tables: Sequence[Table],
-    identities: Sequence[Identity],
     cells: Sequence[Cell],
 ) -> Score:
     """Try each mutation, and look whether the rules or the attempts say something that they did not say before.
@@ -124,7 +123,7 @@ def run(
                 ruled = bool(_failed(judge(mutant, spec)) - known)
                 table = mutant.tables.get(mutation.table)
                 tried = (
-                    matrix.run(connection, mutant, identities, [table], spec.tenant_column, within=True)
+                    matrix.run(connection, mutant, everybody(spec), [table], spec.tenant_column, within=True)
                     if table
                     else []
                 )

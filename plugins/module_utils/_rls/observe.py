@@ -43,6 +43,9 @@ def observe(connection: extensions.connection, spec: RlsSpec, schemas: Sequence[
         "tenant": spec.tenant_column,
         "listed": list(spec.tables),
     }
+    with connection.cursor() as cursor:
+        # A migration may hold a table locked, and PostgreSQL shows no expression of such a one.
+        cursor.execute("SET LOCAL statement_timeout = '30s'; SET LOCAL lock_timeout = '2s'; SET LOCAL jit = off")
     seen = capabilities(connection)
     database, cluster, bypasses = _rows(connection, queries.SERVER)[0]
     tables = {table.oid: table for table in map(_table, _rows(connection, queries.TABLES, params))}

@@ -34,11 +34,12 @@ TABLES = f"""
                                             AND a.attnum = ANY (x.indkey::int2[])),
                        'labels', (SELECT json_agg(e.enumlabel ORDER BY e.enumsortorder)
                                     FROM pg_enum e WHERE e.enumtypid = coalesce(b.oid, t.oid)),
-                       'checks', (SELECT json_agg(pg_get_constraintdef(k.oid) ORDER BY k.conname)
-                                    FROM pg_constraint k
-                                   WHERE k.contype = 'c'
-                                     AND (k.conrelid = c.oid AND k.conkey = ARRAY[a.attnum]
-                                          OR k.contypid = a.atttypid AND t.typtype = 'd')))
+                       'checks', (SELECT json_agg(pg_get_constraintdef(k.oid) ORDER BY k.oid)
+                                    FROM (SELECT oid FROM pg_constraint
+                                           WHERE conrelid = c.oid AND contype = 'c' AND conkey = ARRAY[a.attnum]
+                                           UNION ALL
+                                          SELECT oid FROM pg_constraint
+                                           WHERE contypid = a.atttypid AND contype = 'c' AND t.typtype = 'd') k))
                        ORDER BY a.attnum)
               FROM pg_attribute a
               JOIN pg_type t ON t.oid = a.atttypid

@@ -53,8 +53,8 @@ def load(text: str, name: str) -> Matrix:
 
 def compare(before: Matrix, now: Matrix) -> list[Finding]:
     """A finding for each widening; one for the narrowings, which fail nothing but should be written down."""
-    wider = [change for change in _changes(before, now) if change[2].rank > change[1].rank]
-    narrower = [change for change in _changes(before, now) if change[2].rank < change[1].rank]
+    wider = [change for change in _changes(before, now) if change[2].reach > change[1].reach]
+    narrower = [change for change in _changes(before, now) if change[2].reach < change[1].reach]
     found = [
         Finding(
             CONTROL,
@@ -85,9 +85,7 @@ def compare(before: Matrix, now: Matrix) -> list[Finding]:
 def narrowed(before: Matrix, now: Matrix) -> list[str]:
     """What is reached less than in the snapshot."""
     return [
-        f"{subject}: {old.value} -> {new.value}"
-        for subject, old, new in _changes(before, now)
-        if new.rank < old.rank and new is not Level.UNKNOWN
+        f"{subject}: {old.value} -> {new.value}" for subject, old, new in _changes(before, now) if new.reach < old.reach
     ]
 
 

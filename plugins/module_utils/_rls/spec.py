@@ -178,6 +178,17 @@ def nobodies(identities: Sequence[Identity]) -> tuple[Identity, ...]:
     return tuple(found)
 
 
+def everybody(spec: RlsSpec) -> tuple[Identity, ...]:
+    """Nobody without settings first, while the connection has had none; then the declared identities; at last nobody
+    with what they have left behind."""
+    nobody = nobodies(spec.identities)
+    return (
+        *(identity for identity in nobody if not identity.settings),
+        *spec.identities,
+        *(identity for identity in nobody if identity.settings),
+    )
+
+
 def _identity(item: Any, where: Where) -> Identity:
     data = _mapping(item, where)
     only(data, ("name", "role", "settings", "sees", "writes"), where)

@@ -18,12 +18,22 @@ from typing import Protocol
 
 from psycopg2 import extensions
 
+from ansible_collections.dbops.postgres.plugins.module_utils._constraints import run as run_constraints
+from ansible_collections.dbops.postgres.plugins.module_utils._constraints import spec as spec_constraints
 from ansible_collections.dbops.postgres.plugins.module_utils._findings import Finding, Status
 from ansible_collections.dbops.postgres.plugins.module_utils._indexes import judge as judge_indexes
 from ansible_collections.dbops.postgres.plugins.module_utils._indexes import normal as normal_indexes
 from ansible_collections.dbops.postgres.plugins.module_utils._indexes import observe as observe_indexes
 from ansible_collections.dbops.postgres.plugins.module_utils._indexes import spec as spec_indexes
+from ansible_collections.dbops.postgres.plugins.module_utils._rls import check as check_policies
+from ansible_collections.dbops.postgres.plugins.module_utils._rls import judge as judge_policies
+from ansible_collections.dbops.postgres.plugins.module_utils._rls import observe as observe_policies
+from ansible_collections.dbops.postgres.plugins.module_utils._rls import spec as spec_policies
+from ansible_collections.dbops.postgres.plugins.module_utils._specfile import from_data
+from tests.integration.constraints import defects as constraints
 from tests.integration.indexes import defects as indexes
+from tests.integration.rls import defects as policies
+from tests.integration.rls import schemas as policies_schemas
 from tests.integration.servers import Database, Server, create_database, drop_database
 
 
@@ -112,7 +122,7 @@ def _differs(new: set[tuple[str, str]], defect: Defect) -> bool:
 
 def _plant(cursor: extensions.cursor, domain: Domain, database: Database, defect: Defect) -> None:
     cursor.execute(f"SET LOCAL search_path = {domain.search_path}")
-    cursor.execute(defect.sql.replace("{p}", database.prefix))
+    cursor.execute(defect.sql.replace("{prefix}", database.prefix))
     cursor.execute("SET LOCAL search_path = ''")
 
 
@@ -176,8 +186,41 @@ def _look_at_indexes(cursor: extensions.cursor, _database: Database) -> list[Fin
     return judge_indexes.judge(seen, spec, normal_indexes.written(cursor, seen, spec.required))
 
 
-def _hits_index(defect: Defect, finding: Finding) -> bool:
+def _hits(defect: Defect, finding: Finding) -> bool:
     return defect.rule == finding.title and getattr(defect, "subject", "") in finding.subject
 
 
-DOMAINS = (Domain("indexes", _make_indexes, indexes.DEFECTS, _look_at_indexes, _hits_index, "app, public"),)
+def _make_policies(database: Database) -> None:
+    policies_schemas.make(database, "aria")
+
+
+def _look_at_policies(cursor: extensions.cursor, database: Database) -> list[Finding]:
+    connection = cursor.connection
+    spec = spec_policies.parse(policies_schemas.aria(database.prefix))
+    state = observe_policies.observe(connection, spec)
+    _cells, found = check_policies.attempts(connection, state, spec, check_policies.tried(state, spec), within=True)
+    return [*judge_policies.judge(state, spec), *found]
+
+
+def _hits_policy(defect: Defect, finding: Finding) -> bool:
+    rule = "" if defect.rule == policies.MATRIX else defect.rule
+    return rule == finding.title and getattr(defect, "subject", "") in finding.subject
+
+
+def _make_constraints(database: Database) -> None:
+    connection = database.connect()
+    with connection.cursor() as cursor:
+        cursor.execute((Path(constraints.__file__).with_name("hard.sql")).read_text(encoding="utf-8"))
+    connection.close()
+
+
+def _look_at_constraints(cursor: extensions.cursor, _database: Database) -> list[Finding]:
+    spec = spec_constraints.parse(from_data({"constraints": constraints.SPEC}))
+    return list(run_constraints.examine(cursor.connection, spec).findings)
+
+
+DOMAINS = (
+    Domain("rls", _make_policies, policies.DEFECTS, _look_at_policies, _hits_policy),
+    Domain("constraints", _make_constraints, constraints.DEFECTS, _look_at_constraints, _hits, "hard, public"),
+    Domain("indexes", _make_indexes, indexes.DEFECTS, _look_at_indexes, _hits, "app, public"),
+)

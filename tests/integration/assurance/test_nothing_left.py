@@ -13,12 +13,36 @@ import pytest
 from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.dbops.postgres.plugins.module_utils._specfile import load
-from ansible_collections.dbops.postgres.plugins.modules import assurance_spec_info, pg_index_check
+from ansible_collections.dbops.postgres.plugins.modules import (
+    assurance_spec_info,
+    pg_constraint_check,
+    pg_index_check,
+    pg_integrity_check,
+    pg_plan_check,
+    pg_rls_check,
+)
 from tests.integration import schemas
 from tests.integration.assurance.footprint import footprint
 from tests.integration.servers import Database
 
-CHECKS = (pg_index_check,)
+CHECKS = (pg_rls_check, pg_constraint_check, pg_index_check, pg_plan_check, pg_integrity_check)
+ADA, BEN = "00000000-0000-4000-8000-00000000000a", "00000000-0000-4000-8000-00000000000b"
+NORTH, SOUTH = "00000000-0000-4000-8000-0000000000f1", "00000000-0000-4000-8000-0000000000f2"
+
+
+def identity(prefix: str, name: str, user: str, organisation: str) -> dict[str, Any]:
+    """A member of an organisation of supabase_like.sql."""
+    return {
+        "name": name,
+        "role": f"{prefix}authenticated",
+        "settings": {"request.jwt.claims": {"sub": user}},
+        "sees": {
+            "*": f"organisation_id = '{organisation}'",
+            "api.organisations": f"id = '{organisation}'",
+            "api.profiles": f"id = '{user}'",
+        },
+        "writes": {"api.organisations": {"insert": f"created_by = '{user}'"}},
+    }
 
 
 def run(capsys: pytest.CaptureFixture[str], module: ModuleType, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -41,11 +65,19 @@ def test_nothing_is_left_behind(capsys: pytest.CaptureFixture[str], pg_database:
 
     drafted = run(capsys, assurance_spec_info, pg_database.login())
     spec = load(drafted["text"], "draft.yml").data
+    schema, table = spec["indexes"]["required"][0]["table"].split(".")
+    statements = [f'SELECT * FROM "{schema}"."{table}"', f'DELETE FROM "{schema}"."{table}"']
+    spec["plans"] = {"queries": [{"name": sql, "sql": sql, "max_ms": 1000} for sql in statements]}
+    spec["integrity"] = {"assertions": [{"name": "none", "sql": f'SELECT FROM "{schema}"."{table}" WHERE false'}]}
+    if name == "supabase_like":
+        identities = (("ada", ADA, NORTH), ("ben", BEN, SOUTH))
+        spec["rls"]["identities"] = [identity(pg_database.prefix, *given) for given in identities]
     for module in CHECKS:
         result = run(capsys, module, {**pg_database.login(), "spec": spec, "fail_on": "never"})
-        assert result["findings"], f"{module.__name__}: {result}"
+        assert result.get("findings"), f"{module.__name__}: {result}"
         assert not result["changed"]
-    assert footprint(connection, pg_database.prefix) == before
+    after = footprint(connection, pg_database.prefix)
+    assert {key for key in before | after if before.get(key) != after.get(key)} == set()
     connection.close()
 
 

@@ -195,7 +195,11 @@ def test_a_role_that_may_read_nothing_still_sees_the_catalog(
         cursor.execute("CREATE TABLE c (p int REFERENCES p); CREATE INDEX c_l ON c (abs(p))")
     connection.close()
     required = [{"table": "public.c", "columns": [{"expression": "abs ( p )"}]}]
-    options = {"login_user": name, "login_password": "auditor-7f", "spec": {"indexes": {"required": required}}}
+    options: dict[str, Any] = {
+        "login_user": name,
+        "login_password": "auditor-7f",
+        "spec": {"indexes": {"required": required}},
+    }
     result = run_module(capsys, pg_index_check, pg_database, fail_on="never", **options)
     assert [(i["title"], i["status"]) for i in result["findings"]][:2] == [
         ("foreign key without index", "fail"),

@@ -91,7 +91,7 @@ RESET ROLE;
 INSERT INTO aria.practices VALUES
     ('11111111-1111-4111-8111-111111111111', 'Harbour'), ('22222222-2222-4222-8222-222222222222', 'Hill');
 INSERT INTO aria.patients (practice_id, name, email)
-    SELECT p.id, 'patient ' || n, n || '@example.com' FROM aria.practices p, generate_series(1, 20) n;
+    SELECT p.id, 'patient ' || n, n || '@' || lower(p.name) || '.example' FROM aria.practices p, generate_series(1, 20) n;
 INSERT INTO aria.audio_files (practice_id, patient_id, seconds) SELECT practice_id, id, 60 FROM aria.patients;
 INSERT INTO aria.transcripts (practice_id, audio_id, made, body)
     SELECT practice_id, id, '2026-03-01', 'text' FROM aria.audio_files;

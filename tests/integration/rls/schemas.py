@@ -45,3 +45,31 @@ def aria(prefix: str) -> dict[str, Any]:
             identity("harbour report", "report", HARBOUR),
         ],
     }
+
+
+def hosted(prefix: str) -> dict[str, Any]:
+    """The section ``rls`` of the hosted application: users come with the claims of a token."""
+
+    def user(name: str, letter: str, number: int) -> dict[str, Any]:
+        me = f"{letter * 8}-0000-4000-8000-00000000000{number}"
+        team = f"{letter * 8}-1111-4000-8000-00000000000{number}"
+        return {
+            "name": name,
+            "role": f"{prefix}authenticated",
+            "settings": {"request.jwt.claims": {"sub": me, "role": "authenticated"}},
+            "sees": {
+                "profiles": True,
+                "teams": f"id = '{team}'",
+                "members": f"team_id = '{team}'",
+                "documents": f"team_id = '{team}'",
+            },
+            "writes": {"profiles": f"id = '{me}'", "documents": f"team_id = '{team}' AND author = '{me}'"},
+        }
+
+    return {
+        "identities": [
+            user("ann", "a", 1),
+            user("ben", "b", 2),
+            {"name": "visitor", "role": f"{prefix}anon", "sees": {"*": False, "profiles": True}},
+        ],
+    }

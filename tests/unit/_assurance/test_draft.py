@@ -54,6 +54,7 @@ SEEN = Observed(
         2: table(2, "calls", practice_id="uuid", patient_id="int8", agent_id="uuid", at="timestamptz"),
         3: table(3, "Notes", practice_id="uuid", call_id="int8"),
         4: table(4, "plans", account_id="int8"),
+        5: Table(5, "app", "Accounts", columns={"id": "int8"}),
     },
     indexes=(
         index(11, 1, PRIMARY, primary=True),
@@ -67,6 +68,7 @@ SEEN = Observed(
         index(13, 1, Definition("gin", (Key(column="details", opclass="jsonb_ops", default_opclass=True),))),
         index(21, 2, PRIMARY, primary=True),
         index(22, 2, Definition("btree", (key("patient_id"), replace(key("at"), descending=True, nulls_first=True)))),
+        index(51, 5, PRIMARY, primary=True),
         index(31, 3, PRIMARY, primary=True),
         index(32, 3, Definition("btree", (key("call_id"),), predicate="(call_id > 5)")),
         index(33, 3, Definition("btree", (key("practice_id"),), unique=True), valid=False),
@@ -104,6 +106,7 @@ def test_the_draft_is_valid_as_it_is() -> None:
                 "where": "(email <> '')",
             },
             {"table": "public.calls", "columns": ["id"], "unique": True},
+            {"table": "app.Accounts", "columns": ["id"], "unique": True},
             {"table": "public.Notes", "columns": ["id"], "unique": True},
             {"table": "public.calls", "columns": ["patient_id", {"column": "at", "order": "desc"}]},
         ],
@@ -115,13 +118,18 @@ def test_what_only_a_person_knows_is_a_comment() -> None:
     text = draft(CATALOG)
     assert "# missing: - {table: public.Notes, columns: [call_id]}  # notes_call" in text
     assert "The policies read: app.practice_id, request.jwt.claims." in text
-    assert "#   120 calls, 3.1 ms each, as aria_app:\n#     SELECT * FROM calls WHERE id = $1 -- # x\n" in text
-    assert "#   public.calls.agent_id\n" in text
+    assert "#   - name: candidate 1  # 120 calls, 3.1 ms each\n" in text
+    assert '#   - {table: public.calls, columns: [agent_id], target: {table: "FILL IN", columns: [id]}}  # of' in text
+    assert "#   - {table: public.plans, columns: [account_id], target: {table: app.Accounts, columns: [id]}}\n" in text
 
 
-def test_the_identities_are_valid_once_they_are_no_comment() -> None:
-    text = re.sub(r"^  # (identities:|  [- ] )", r"  \1", draft(CATALOG), flags=re.MULTILINE)
-    identities = yaml.safe_load(text)["rls"]["identities"]
+def test_what_is_drafted_as_a_comment_is_valid_once_it_is_none() -> None:
+    text = re.sub(r"^  # ((identities|queries|references):|  [- ] )", r"  \1", draft(CATALOG), flags=re.MULTILINE)
+    data = yaml.safe_load(text)
+    assert len(data["integrity"]["references"]) == 5
+    assert data["plans"]["queries"][0]["sql"] == CATALOG.statements[0].text if CATALOG.statements else False
+    assert data["plans"]["queries"][0]["parameters"] == ["FILL IN"]
+    identities = data["rls"]["identities"]
     assert [item["role"] for item in identities] == ["aria_app", "aria_app"]
     assert set(identities[0]["settings"]) == {"app.practice_id", "request.jwt.claims"}
     validate(load(text, "aria.yml"))

@@ -22,6 +22,7 @@ from ansible_collections.dbops.postgres.plugins.module_utils._constraints.state 
     Table,
 )
 
+QUIET = 40  # rows from this number on are made without triggers
 REPAIRS = 6  # how often a duplicate of a row that is there is answered by other values
 
 
@@ -45,6 +46,7 @@ class Builder:
         self._making: list[tuple[int, int]] = []
         self._failed: dict[tuple[int, int], str] = {}
         self._fresh: dict[int, frozenset[str]] = {}
+        self._quiet: set[int] = set()
 
     # -- rows that stay -------------------------------------------------------------------------------------------
 
@@ -103,7 +105,7 @@ class Builder:
             if not there:
                 raise
             return there[0], []
-        if not triggers:
+        if not triggers and number < QUIET:
             self.without_triggers.add(oid)
         return answer.row or row, owed
 
@@ -115,7 +117,7 @@ class Builder:
         """
         table = self.database.tables[oid]
         self._usable(table)
-        triggers = oid not in self.without_triggers
+        triggers = oid not in self.without_triggers and number < QUIET
         last: Rejection | None = None
         for _try in range(REPAIRS):
             row, needed = self.row(oid, number)
@@ -169,6 +171,10 @@ class Builder:
                     self.columns.taken.setdefault((oid, column), set()).add(self.columns.used[oid][number].get(column))
                     moved = True
         self.columns.forget(oid, number)
+        if not moved and self._fresh.get(oid) and oid not in self._quiet:
+            # A trigger of the table that it points at has made the row already, as for a new user a profile.
+            self._quiet.add(oid)
+            return True
         return moved
 
     # -- rows as values -------------------------------------------------------------------------------------------
@@ -183,7 +189,7 @@ class Builder:
         if oid not in self._fresh:
             self._fresh[oid] = rows.fresh(self.database, oid)
         for key in rows.foreign_keys(self.database, oid):
-            wanted = number if key.id in self._fresh[oid] else 0
+            wanted = number + QUIET * (oid in self._quiet) if key.id in self._fresh[oid] else 0
             source = self._parent(table, row, key, number, wanted, owed)
             for column, target in zip(key.columns, key.target_columns):
                 if source is not None and column not in decided:

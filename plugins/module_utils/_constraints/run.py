@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,9 @@ from ansible_collections.dbops.postgres.plugins.module_utils._findings import Fi
 from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError
 from ansible_collections.dbops.postgres.plugins.module_utils._postgres import Login, capabilities, connect
 from ansible_collections.dbops.postgres.plugins.module_utils._specfile import SpecError, SpecFile
+
+with suppress(ImportError):  # connect() says so
+    import psycopg2
 
 if TYPE_CHECKING:
     from psycopg2 import extensions
@@ -67,10 +71,14 @@ def run(login: Login, name: str, file: SpecFile, schemas: Sequence[str], said: s
                 raise DbopsError(f"The server at {login.place} is a replica", "Run this against the primary.")
             return examine(connection, spec, schemas or spec.schemas, said)
         finally:
-            connection.rollback()
-            connection.close()
+            connection.close()  # which rolls back
     except SpecError as error:
         raise file.located(error) from None
+    except psycopg2.Error as error:
+        raise DbopsError(
+            f"The constraints of {name} could not be tried: {' '.join(str(error).split())}",
+            "Look into the log of the server, and run it again.",
+        ) from None
 
 
 def said_right(said: str) -> None:

@@ -60,6 +60,8 @@ class Solver:
         used = " ".join([*holds, *fails])
         try:
             found = self._query(_over(table, row, limited, conditions, used))
+        except psycopg2.errors.QueryCanceled:
+            return None  # one by one it would take longer still
         except psycopg2.Error:
             return self._singly(table, row, limited, conditions, used)
         return dict(zip(limited, found[0])) if found else None
@@ -77,6 +79,8 @@ class Solver:
         )
         try:
             return [row[0] for row in self._query(statement)]
+        except psycopg2.errors.QueryCanceled:
+            return []
         except psycopg2.Error:
             if len(texts) == 1:
                 return []

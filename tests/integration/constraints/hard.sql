@@ -114,7 +114,7 @@ CREATE TABLE accounts (
 CREATE UNIQUE INDEX accounts_name_live ON accounts (lower(name)) WHERE deleted_at IS NULL;
 CREATE UNIQUE INDEX accounts_gone ON accounts (name) WHERE deleted_at IS NOT NULL AND plan <> 'trial';
 
--- triggers that fill, refuse and leave out
+-- triggers that fill, refuse, overwrite, and make rows of other tables
 CREATE TABLE filled (id integer PRIMARY KEY, slug text NOT NULL, n integer NOT NULL CHECK (n > 0));
 CREATE FUNCTION fill() RETURNS trigger LANGUAGE plpgsql AS
 $$BEGIN NEW.slug := coalesce(NEW.slug, 'filled'); NEW.n := greatest(NEW.n, 1); RETURN NEW; END$$;
@@ -125,3 +125,8 @@ CREATE TRIGGER refuse BEFORE INSERT ON refused FOR EACH ROW EXECUTE FUNCTION ref
 CREATE TABLE owned (id integer PRIMARY KEY, owner integer REFERENCES people, note text NOT NULL);
 CREATE FUNCTION own() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN NEW.owner := NULL; RETURN NEW; END$$;
 CREATE TRIGGER own BEFORE INSERT OR UPDATE ON owned FOR EACH ROW EXECUTE FUNCTION own();
+CREATE TABLE signups (id uuid PRIMARY KEY, mail text NOT NULL UNIQUE);
+CREATE TABLE profiles (id uuid PRIMARY KEY REFERENCES signups ON DELETE CASCADE, name text UNIQUE);
+CREATE FUNCTION profile() RETURNS trigger LANGUAGE plpgsql AS
+$$BEGIN INSERT INTO hard.profiles (id, name) VALUES (NEW.id, NEW.mail); RETURN NULL; END$$;
+CREATE TRIGGER profile AFTER INSERT ON signups FOR EACH ROW EXECUTE FUNCTION profile();

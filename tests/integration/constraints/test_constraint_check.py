@@ -250,8 +250,9 @@ def test_values_of_the_spec_file_help(pg_database: Database) -> None:
 
 # Types of PostgreSQL that tables of applications do not have.
 _STRANGE = {
-    "aclitem", "cid", "cstring", "gtsvector", "int2vector", "oidvector", "refcursor", "regcollation", "regconfig", "regdictionary",
-    "regnamespace", "regoper", "regoperator", "regproc", "regprocedure", "regrole", "tid", "txid_snapshot", "xid8",
+    "aclitem", "cid", "cstring", "gtsvector", "int2vector", "oidvector", "refcursor", "regcollation", "regconfig",
+    "regdictionary", "regnamespace", "regoper", "regoperator", "regproc", "regprocedure", "regrole", "tid",
+    "txid_snapshot", "xid8",
 }  # fmt: skip
 
 

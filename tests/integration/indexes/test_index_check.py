@@ -19,6 +19,7 @@ from ansible_collections.dbops.postgres.plugins.module_utils._indexes.normal imp
 from ansible_collections.dbops.postgres.plugins.module_utils._indexes.observe import catalog
 from ansible_collections.dbops.postgres.plugins.module_utils._indexes.spec import parse
 from ansible_collections.dbops.postgres.plugins.modules import pg_index_check
+from tests.integration.access.running import query
 from tests.integration.conftest import made
 from tests.integration.indexes.defects import DEFECTS, SPEC, Defect
 from tests.integration.indexes.running import run_module
@@ -205,3 +206,19 @@ def test_a_role_that_may_read_nothing_still_sees_the_catalog(
         ("foreign key without index", "fail"),
         ("required index", "error"),  # it may not read the table, so not copy it
     ]
+
+
+def test_nothing_is_left(good: Database, capsys: pytest.CaptureFixture[str]) -> None:
+    state = """
+        SELECT (SELECT array_agg((oid, relname, relfilenode) ORDER BY oid) FROM pg_class),
+               (SELECT array_agg((relname, n_live_tup, n_dead_tup, n_tup_ins, seq_scan, idx_scan) ORDER BY relid)
+                  FROM pg_stat_user_tables),
+               (SELECT array_agg(nspname ORDER BY oid) FROM pg_namespace)
+    """
+    connection = good.connect()
+    before = query(connection, state)
+    required = [*SPEC["required"], {"table": "app.orders", "columns": [{"expression": "upper(status)"}]}]
+    result = run_module(capsys, pg_index_check, good, spec={"indexes": {**SPEC, "required": required}})
+    assert "upper(status)" in result["msg"]
+    assert query(connection, state) == before
+    connection.close()

@@ -198,11 +198,15 @@ def test_before_and_after(shop: Database, capsys: pytest.CaptureFixture[str], tm
 
 def test_candidates_and_files(shop: Database, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     connection = shop.connect()
-    sql(connection, "CREATE EXTENSION pg_stat_statements", "SELECT count(*) FROM payments WHERE note = 'x'")
+    sql(connection, "CREATE EXTENSION pg_stat_statements")
+    for _ in range(3):  # another test may reset what the server has recorded
+        sql(connection, "SELECT count(*) FROM payments WHERE note = 'x'")
+        result = plans(capsys, shop)
+        if result["candidates"]:
+            break
     connection.close()
-    result = plans(capsys, shop)
     assert said(result) == {("database", "runs"): "not_tested"}
-    assert "SELECT count(*) FROM payments WHERE note = $1" in [item["query"] for item in result["candidates"]]
+    assert [item["query"] for item in result["candidates"]] == ["SELECT count(*) FROM payments WHERE note = $1"]
     (tmp_path / "q.sql").write_text("-- as the application has it\nSELECT 1;\n")
     path = tmp_path / "shop.yml"
     path.write_text("plans:\n  queries:\n    - {name: one, file: q.sql}\n    - {name: none, file: n.sql}\n")

@@ -18,6 +18,7 @@ BENCHES = (
     "drift",
     "seed_guard",
 )
+BENCHES = ("access", "access_scale", "pool", "backup", "drill", "index", "constraints", "rls", "assurance")
 
 
 def main(names: list[str]) -> int:

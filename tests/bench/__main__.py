@@ -17,8 +17,11 @@ BENCHES = (
     "lint",
     "drift",
     "seed_guard",
+    "index",
+    "constraints",
+    "rls",
+    "assurance",
 )
-BENCHES = ("access", "access_scale", "pool", "backup", "drill", "index", "constraints", "rls", "assurance")
 
 
 def main(names: list[str]) -> int:

@@ -34,6 +34,7 @@ CREATE TABLE order_status (name text PRIMARY KEY, is_active boolean);
 ALTER TABLE orders ADD CONSTRAINT total_set CHECK (total IS NOT NULL) NOT VALID;
 ALTER TABLE orders ADD CONSTRAINT customer_known FOREIGN KEY (customer_id) REFERENCES customers (id) NOT VALID;
 """
+EVENTS_INDEX = "CREATE UNIQUE INDEX events_old_id ON events_old (id);"
 PROVEN = "ALTER TABLE orders VALIDATE CONSTRAINT total_set;"
 ALONE = "-- dbops: no-transaction\n"
 
@@ -63,6 +64,12 @@ UNSAFE = (
     bad(OURS, "DELETE FROM orders;", "delete-without-where"),
     bad(OURS, "DELETE FROM orders WHERE 1 = 1;", "delete-without-where"),
     bad(STRONG, "UPDATE customers SET name = 'none';", "update-without-where"),
+    bad(OURS, "UPDATE orders SET total = c.quantity FROM customers c;", "update-without-where"),
+    bad(
+        OURS,
+        "WITH gone AS (DELETE FROM orders RETURNING id) INSERT INTO order_status (name) SELECT id::text FROM gone;",
+        "delete-without-where",
+    ),
     bad(SQUAWK, ALONE + "DROP DATABASE shop;", "drop-database"),
     bad(SQUAWK, "DROP TABLE orders;", "drop-table"),
     bad(EUGENE, "DROP TABLE IF EXISTS orders CASCADE;", "drop-cascade"),
@@ -77,7 +84,9 @@ UNSAFE = (
     bad(OURS, "DROP VIEW open_orders;", "drop-view"),
     bad(OURS, "DROP FUNCTION order_total(bigint);", "drop-function"),
     bad(OURS, "DROP TYPE weekday;", "drop-type"),
-    bad(OURS, "ALTER TABLE orders DROP CONSTRAINT customer_known;", "drop-constraint"),
+    bad(OURS, "ALTER TABLE orders DROP CONSTRAINT customer_known;", "loosen-constraint"),
+    bad(OURS, "ALTER TABLE legacy DROP CONSTRAINT legacy_owner_fkey;", "loosen-constraint"),
+    bad(OURS, "ALTER TABLE order_status DROP CONSTRAINT order_status_pkey;", "drop-constraint"),
     bad(OURS, "DO $$ BEGIN DELETE FROM orders; END $$;", "delete-without-where"),
     bad(OURS, "DO $$ BEGIN EXECUTE 'DROP TABLE orders'; END $$;", "drop-table"),
     bad(
@@ -126,6 +135,11 @@ UNSAFE = (
     bad(SQUAWK, "ALTER TABLE orders ADD CONSTRAINT number_key UNIQUE (number);", "unique-using-index"),
     bad(EUGENE, "ALTER TABLE events_old ADD PRIMARY KEY (id);", "unique-using-index"),
     bad(
+        *(EUGENE, "ALTER TABLE events_old ADD CONSTRAINT events_key PRIMARY KEY USING INDEX events_old_id;"),
+        "set-not-null",
+        before=EVENTS_INDEX,
+    ),
+    bad(
         STRONG,
         "ALTER TABLE orders ADD CONSTRAINT apart EXCLUDE USING gist (number WITH =);",
         "exclusion-constraint",
@@ -167,7 +181,7 @@ UNSAFE = (
     bad(OURS, "GRANT ALL ON ALL TABLES IN SCHEMA public TO PUBLIC;", "grant-to-public"),
     bad(OURS, "ALTER DEFAULT PRIVILEGES GRANT EXECUTE ON FUNCTIONS TO PUBLIC;", "grant-to-public"),
     bad(OURS, "ALTER ROLE app BYPASSRLS;", "power-of-role"),
-    bad(OURS, "CREATE ROLE app LOGIN PASSWORD 'example';", "password-in-migration"),
+    bad(OURS, "CREATE ROLE app LOGIN PASSWORD 'changeme';", "password-in-migration"),
     bad(OURS, "ALTER TABLE orders DISABLE TRIGGER ALL;", "disable-trigger"),
     bad(OURS, "SET session_replication_role = replica;", "disable-trigger"),
     # Values
@@ -230,6 +244,11 @@ SAFE = (
     ),
     Case(SQUAWK, "ALTER TABLE orders ADD CONSTRAINT number_key UNIQUE USING INDEX orders_number_idx;"),
     Case(EUGENE, "ALTER TABLE events_old ADD CONSTRAINT events_old_pkey PRIMARY KEY USING INDEX events_old_idx;"),
+    Case(
+        EUGENE,
+        "ALTER TABLE events_old ADD CONSTRAINT events_key PRIMARY KEY USING INDEX events_old_id;",
+        before=EVENTS_INDEX + "ALTER TABLE events_old ALTER COLUMN id SET NOT NULL;",
+    ),
     Case(STRONG, "ALTER TABLE customers ALTER COLUMN email TYPE varchar(200);"),
     Case(STRONG, "ALTER TABLE customers ALTER COLUMN email TYPE text;"),
     Case(STRONG, "ALTER TABLE customers ALTER COLUMN amount TYPE numeric(12, 2);"),
@@ -244,6 +263,10 @@ SAFE = (
         "ALTER TABLE events ATTACH PARTITION events_new FOR VALUES FROM ('2026-01-01') TO ('2027-01-01');",
     ),
     Case(OURS, "DELETE FROM orders WHERE status = 'draft';"),
+    Case(
+        OURS,
+        "WITH gone AS (DELETE FROM orders WHERE status = 'draft' RETURNING id) SELECT count(*) FROM gone;",
+    ),
     Case(OURS, "UPDATE orders SET status = 'open' WHERE status = 'opened';"),
     Case(OURS, "INSERT INTO order_status (name) VALUES ('open') ON CONFLICT DO NOTHING;"),
     Case(OURS, "INSERT INTO order_status (name) SELECT DISTINCT status FROM orders;"),

@@ -23,6 +23,8 @@ from ansible_collections.dbops.postgres.plugins.module_utils._migration.lint.squ
 from ansible_collections.dbops.postgres.plugins.module_utils._migration.lint.statement import read
 from ansible_collections.dbops.postgres.plugins.module_utils._migration.source import Source, arrange
 from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError
+from tests.unit._migration_lint.catalogue import UNSAFE
+from tests.unit._migration_lint.judged import found as found_in
 
 NOW = datetime.datetime(2026, 11, 25, 12, 0, tzinfo=datetime.UTC)
 APPROVE = "-- dbops: approve truncate by Ann Lee because it is a cache until"
@@ -164,6 +166,22 @@ def test_contract_step_can_be_approved() -> None:
     assert short(found) == [("drop-column", 2, "waived")]
 
 
+def test_gate_that_does_not_know_the_object_is_not_due() -> None:
+    source = arrange({name: sql.encode() for name, sql in STEPS.items()})
+    assert gate(source, "2_contract", "1_expand", None, Live(NOW, 3, days(3), ())).state == "unknown"
+
+
+def test_every_contract_finding_says_what_goes() -> None:
+    """The migration asks pg_stat_statements for it, from the data of the finding."""
+    for number in range(len(UNSAFE)):
+        for finding in found_in(number):
+            if finding.klass == "contract":
+                table, _column = finding.as_dict()["gone"]
+                assert table
+    assert run(STEPS)[0].as_dict()["gone"] == ["t", "a"]
+    assert run({"1.sql": "TRUNCATE t;"})[0].as_dict()["gone"] == []
+
+
 def test_gate_is_called_with_live_data() -> None:
     source = arrange({name: sql.encode() for name, sql in STEPS.items()})
     answer = gate(source, "2_contract", "1_expand", Gone("t", "a"), Live(NOW, 3, days(3), ()))
@@ -303,8 +321,6 @@ def test_statements_of_a_block_have_their_lines() -> None:
 
 
 def test_every_rule_has_a_case_where_it_fails() -> None:
-    from tests.unit._migration_lint.catalogue import UNSAFE
-
     tested = set().union(*(case.rules for case in UNSAFE)) | {"changed-after-applied"}
     assert set(REGISTRY.rules) - tested == set()
 
@@ -328,6 +344,21 @@ def test_guide_has_the_table_of_rules() -> None:
 
 
 @pytest.mark.parametrize(
+    ("sql", "safe"),
+    [
+        ("create index on t (a, lower(b));", "create index CONCURRENTLY t_a_expr_idx on t (a, lower(b));"),
+        (
+            'CREATE UNIQUE INDEX IF NOT EXISTS "I" ON t (a) NULLS NOT DISTINCT WHERE a > 0;',
+            'CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS "I" ON t (a) NULLS NOT DISTINCT WHERE a > 0;',
+        ),
+        ("grant usage on schema public to public;", "grant usage on schema public to <the role that needs it>;"),
+    ],
+)
+def test_safe_way_keeps_the_words(sql: str, safe: str) -> None:
+    assert run({"1.sql": sql})[0].safe.splitlines()[-1] == safe
+
+
+@pytest.mark.parametrize(
     ("sql", "rules"),
     [
         ("CREATE TABLE t OF a.b (c, d NOT NULL);", []),
@@ -339,6 +370,7 @@ def test_guide_has_the_table_of_rules() -> None:
         ("ALTER TABLE t ADD COLUMN a int[] DEFAULT ARRAY[]::int[];", []),
         ("ALTER TABLE t ADD COLUMN a int DEFAULT coalesce(NULL, 1);", []),
         ("UPDATE t SET (a, b) = (1, 2);", ["update-without-where"]),
+        ("ALTER TABLE ALL IN TABLESPACE a SET TABLESPACE b;", ["table-rewrite"]),
         ("ALTER SYSTEM RESET ALL;", ["not-in-transaction", "alter-system"]),
         ("DO LANGUAGE plperl 'x';", ["dynamic-ddl"]),
     ],

@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 import pytest
 from ansible.module_utils.testing import patch_module_args
 
-from ansible_collections.dbops.postgres.plugins.module_utils._migration.lint import check
+from ansible_collections.dbops.postgres.plugins.module_utils._migration.lint import check, grammar
 from ansible_collections.dbops.postgres.plugins.modules import migration_lint_check
 
 BAD = "CREATE TABLE t (id int);\n", "-- two\nTRUNCATE t;\n", "SELECT 1;\n"
@@ -147,5 +147,5 @@ def test_missing_library(folder: Path, capsys: pytest.CaptureFixture[str], monke
     monkeypatch.setattr(check, "find_squawk", lambda: "")
     assert "squawk-cli" in run(capsys, path=str(folder))["msg"]
     assert run(capsys, path=str(folder), squawk=False)["summary"]["fail"] == 1
-    monkeypatch.setattr(check.grammar, "PROBLEM", "No module named 'pglast'")
+    monkeypatch.setattr(grammar, "PROBLEM", "No module named 'pglast'")
     assert "pglast" in run(capsys, path=str(folder), squawk=False)["msg"]

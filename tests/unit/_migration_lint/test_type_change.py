@@ -8,14 +8,14 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.dbops.postgres.plugins.module_utils._migration.lint.catalog import Catalog
-from ansible_collections.dbops.postgres.plugins.module_utils._migration.lint.nodes import Name, Type, again, type_of
+from ansible_collections.dbops.postgres.plugins.module_utils._migration.lint.nodes import Name, Type, type_of
 from ansible_collections.dbops.postgres.plugins.module_utils._migration.lint.statement import read
 from ansible_collections.dbops.postgres.plugins.module_utils._migration.lint.type_change import change
 from tests.unit._migration_lint.type_pairs import PAIRS
 
 
 def parsed(text: str) -> Type:
-    return type_of(again(f"SELECT NULL::{text}").targetList[0].val.typeName)
+    return type_of(read(f"SELECT NULL::{text}").statements[0].node.targetList[0].val.typeName)
 
 
 def test_serial_is_an_integer() -> None:

@@ -9,6 +9,7 @@ NOT NULL, and which tables are new in this run and therefore empty.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -54,12 +55,20 @@ class Table:
     constraints: dict[str, Constraint] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Index:
+    """Of a table, on columns; an expression is an empty name."""
+
+    table: Name
+    columns: tuple[str, ...]
+
+
 @dataclass
 class Catalog:
     """What is known; what is not known is not guessed."""
 
     tables: dict[Name, Table] = field(default_factory=dict)
-    indexes: dict[Name, Name] = field(default_factory=dict)
+    indexes: dict[Name, Index] = field(default_factory=dict)
     enums: dict[Name, str] = field(default_factory=dict)
     enum_values: dict[str, str] = field(default_factory=dict)
     migration: str = ""
@@ -84,6 +93,14 @@ class Catalog:
         """A valid constraint proves it, so that SET NOT NULL need not look at the rows."""
         found = self.tables.get(table)
         return found is not None and any(c.valid and c.proves == column for c in found.constraints.values())
+
+    def may_be_null(self, table: Name, columns: Iterable[str]) -> list[str]:
+        """Those of the columns that a file has made, and of which none says that they are NOT NULL."""
+        found = self.tables.get(table)
+        if found is None:
+            return []
+        known = [column for column in columns if column in found.columns and column not in found.not_null]
+        return [column for column in known if not self.is_proven_not_null(table, column)]
 
     def learn(self, statement: Statement) -> None:
         """What a statement has made."""
@@ -230,7 +247,8 @@ def _drop(catalog: Catalog, node: Any) -> None:
 def _index(catalog: Catalog, node: Any) -> None:
     if node.idxname:
         table = name_of(node.relation)
-        catalog.indexes[Name(table.schema, node.idxname)] = table
+        columns = tuple(element.name or "" for element in node.indexParams)
+        catalog.indexes[Name(table.schema, node.idxname)] = Index(table, columns)
 
 
 def _enum(catalog: Catalog, node: Any) -> None:

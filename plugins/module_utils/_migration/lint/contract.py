@@ -65,7 +65,11 @@ def gate(source: Source, migration: str, contracts: str, gone: Gone | None, live
         return Gate(REFUSED, f"Migration {contracts} has been live for {days} of {live.after_days} days.")
     if live.statements is None:
         return Gate(UNKNOWN, f"{contracts} has been live for {days} days; if queries use it is asked when applied.")
-    used = next((text for text in live.statements if gone and uses(text, gone)), "")
+    if gone is None:
+        return Gate(
+            UNKNOWN, f"{contracts} has been live for {days} days; what goes is not known, so neither is its use."
+        )
+    used = next((text for text in live.statements if uses(text, gone)), "")
     if used:
         short = " ".join(used.split())[:120]
         return Gate(

@@ -66,6 +66,7 @@ class LintFinding:
             "end_line": self.end_line,
             "statement": self.statement,
             "object": self.object,
+            "gone": [self.gone.table, self.gone.column] if self.gone else [],
             "why": self.why,
             "note": self.note,
             "safe_way": self.safe,

@@ -14,6 +14,8 @@ from ansible_collections.dbops.postgres.plugins.module_utils._findings import Se
 from ansible_collections.dbops.postgres.plugins.module_utils._migration.lint import (  # noqa: F401, the rules register
     rules_access,
     rules_data,
+    rules_locks,
+    rules_names,
     rules_run,
     rules_table,
     rules_values,
@@ -80,14 +82,13 @@ class Reading:
 
     migration: Migration
     script: Script | None
-    problem: SqlSyntaxError | None = None
+    problem: SqlSyntaxError | None
+    layout: str
 
     @property
     def in_transaction(self) -> bool:
         """Whether its statements run in one transaction."""
         return self.script is not None and _in_transaction(self.migration, self.script, self.layout)
-
-    layout: str = ""
 
 
 def read_all(source: Source) -> list[Reading]:
@@ -96,7 +97,7 @@ def read_all(source: Source) -> list[Reading]:
     for migration in source.migrations:
         try:
             script = read(migration.sql, placeholders=source.layout == FLYWAY)
-            readings.append(Reading(migration, script, layout=source.layout))
+            readings.append(Reading(migration, script, None, source.layout))
         except SqlSyntaxError as problem:
             readings.append(Reading(migration, None, problem, source.layout))
     return readings

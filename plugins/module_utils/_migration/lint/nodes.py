@@ -13,7 +13,6 @@ from typing import Any
 from ansible_collections.dbops.postgres.plugins.module_utils._migration.lint.grammar import (
     RESERVED,
     RawStream,
-    parse_sql,
 )
 
 _PLAIN_NAME = re.compile(r"[a-z_][a-z0-9_$]*\Z")
@@ -102,11 +101,6 @@ def quoted(name: str) -> str:
 def sql_of(node: Any) -> str:
     """The text of a node, as PostgreSQL would read it again."""
     return str(RawStream()(node))
-
-
-def again(text: str) -> Any:
-    """A fresh tree of one statement, to be changed and written out with :func:`sql_of`."""
-    return parse_sql(text)[0].stmt
 
 
 def enum(value: Any) -> str:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -79,8 +80,9 @@ def drop_policy(ctx: Context, node: Any) -> Iterator[Hit]:
 def grant(ctx: Context, node: Any) -> Iterator[Hit]:
     if node.is_grant and any(enum(role.roletype) == "ROLESPEC_PUBLIC" for role in node.grantees or ()):
         name = "a default privilege" if enum(node.targtype) == "ACL_TARGET_DEFAULTS" else _granted(node)
-        words = sql_of(ctx.statement.node)
-        yield Hit("grant-to-public", name, f"{words.replace(' TO PUBLIC', ' TO <the role that needs it>')};")
+        # The last TO: a schema may be called public as well.
+        what, to, _grantees = re.split(r"(\bTO\b)(?!.*\bTO\b)", ctx.statement.text, flags=re.IGNORECASE | re.DOTALL)
+        yield Hit("grant-to-public", name, f"{what}{to} <the role that needs it>;")
 
 
 @REGISTRY.on("AlterDefaultPrivilegesStmt")

@@ -3,6 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Rules about data that goes away: TRUNCATE, DELETE without WHERE, everything that is dropped. Pure."""
 
+# ruff: noqa: S608 - text for people, with quoted names; nothing here is executed
+
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -46,10 +48,13 @@ REGISTRY.add(
     Rule("drop-view", CONTRACT, _H, "Running code that reads the view fails."),
     Rule("drop-function", CONTRACT, _H, "Running code that calls the function fails."),
     Rule("drop-type", CONTRACT, _H, "Code that casts to the type fails, with CASCADE its columns go."),
-    Rule("drop-constraint", CONTRACT, _M, "What the constraint guaranteed holds no longer, and ON CONFLICT may fail."),
+    Rule("drop-constraint", CONTRACT, _H, "Rows may now be there twice, and running code with ON CONFLICT fails."),
+    Rule("loosen-constraint", EXPAND, _M, "What the constraint kept out can now be written."),
     Rule("drop-index", EXPAND, _H, "ACCESS EXCLUSIVE lock: every query of the table waits."),
 )
 
+# Without them everything that was accepted still is.
+_LOOSE = ("CONSTR_FOREIGN", "CONSTR_CHECK", "CONSTR_NOTNULL")
 _DROPS = {
     "OBJECT_TABLE": "drop-table",
     "OBJECT_FOREIGN_TABLE": "drop-table",
@@ -72,24 +77,28 @@ def truncate(ctx: Context, node: Any) -> Iterator[Hit]:
     for relation in node.relations:
         table = name_of(relation)
         if not ctx.catalog.is_new(table):
-            yield Hit("truncate", str(table), safe.in_batches(ctx.layout, table))
+            yield Hit("truncate", str(table), safe.in_batches(ctx.layout, table, f"DELETE FROM {table.sql}"))
 
 
 @REGISTRY.on("DeleteStmt")
 def delete(ctx: Context, node: Any) -> Iterator[Hit]:
     table = name_of(node.relation)
-    if _every_row(node.whereClause) and node.usingClause is None and not ctx.catalog.is_new(table):
-        yield Hit("delete-without-where", str(table), safe.in_batches(ctx.layout, table))
+    if _every_row(node.whereClause) and not ctx.catalog.is_new(table):
+        text = safe.in_batches(ctx.layout, table, f"DELETE FROM {table.sql}")
+        yield Hit("delete-without-where", str(table), text)
 
 
 @REGISTRY.on("UpdateStmt")
 def update(ctx: Context, node: Any) -> Iterator[Hit]:
     table = name_of(node.relation)
-    if _every_row(node.whereClause) and node.fromClause is None and not ctx.catalog.is_new(table):
+    if _every_row(node.whereClause) and not ctx.catalog.is_new(table):
         target = node.targetList[0]
         value = "DEFAULT" if type(target.val).__name__ == "MultiAssignRef" else sql_of(target.val)
-        text = safe.in_batches(ctx.layout, table, f"{quoted(target.name)} = {value}")
-        yield Hit("update-without-where", str(table), text)
+        command, row = f"UPDATE {sql_of(node.relation)} SET {quoted(target.name)} = {value}", ""
+        if node.fromClause:
+            command += f" FROM {', '.join(map(sql_of, node.fromClause))}"
+            row = f"{quoted(node.relation.alias.aliasname) if node.relation.alias else table.sql}."
+        yield Hit("update-without-where", str(table), safe.in_batches(ctx.layout, table, command, row))
 
 
 def _every_row(where: Any) -> bool:
@@ -143,8 +152,8 @@ def _without_cascade(node: Any) -> str:
 def _drop_index(ctx: Context, node: Any) -> Iterator[Hit]:
     for item in node.objects:
         name = name_of(item)
-        table = ctx.catalog.indexes.get(name)
-        if table is None or not ctx.catalog.is_new(table):
+        known = ctx.catalog.indexes.get(name)
+        if known is None or not ctx.catalog.is_new(known.table):
             exists = "IF EXISTS " if node.missing_ok else ""
             text = safe.alone(ctx.layout, f"DROP INDEX CONCURRENTLY {exists}{name.sql}")
             yield Hit("drop-index", str(name), text)
@@ -170,9 +179,16 @@ def drop_constraint(ctx: Context, table: Name, command: Any) -> Iterator[Hit]:
     # A check that only proved NOT NULL has done its work once the column says so itself.
     spare = constraint is not None and constraint.proves and known is not None and constraint.proves in known.not_null
     put_back = any(hit == command.name for hit in _added_constraints(ctx))
-    if not spare and not put_back:
+    if spare or put_back:
+        return
+    kind = constraint.kind if constraint else ""
+    if kind in _LOOSE or (not kind and command.name.endswith(("_fkey", "_check", "_not_null"))):
+        text = "-- Nothing that runs breaks; what relied on it has to look for itself."
+        yield Hit("loosen-constraint", label, text)
+    else:
         text = safe.later(safe.UNNEEDED_SINCE, f"ALTER TABLE {table.sql} DROP CONSTRAINT {quoted(command.name)};")
-        yield Hit("drop-constraint", label, text)
+        # Queries name a constraint only in ON CONFLICT ON CONSTRAINT.
+        yield Hit("drop-constraint", label, text, gone=Gone(command.name))
 
 
 def _added_constraints(ctx: Context) -> Iterator[str]:

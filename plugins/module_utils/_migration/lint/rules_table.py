@@ -1,9 +1,7 @@
 # Copyright (c) 2026 the dbops.postgres authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Rules about a table that is in use: what locks or rewrites it, fails on rows, breaks running code. Pure."""
-
-# ruff: noqa: S608 - text for people, with quoted names; nothing here is executed
+"""Rules about columns and constraints of a table that is in use: read, rewritten, or failing on its rows. Pure."""
 
 from __future__ import annotations
 
@@ -25,17 +23,15 @@ from ansible_collections.dbops.postgres.plugins.module_utils._migration.lint.nod
     type_of,
 )
 from ansible_collections.dbops.postgres.plugins.module_utils._migration.lint.rule import (
-    CONTRACT,
     EXPAND,
     FORBIDDEN,
     REGISTRY,
     Context,
-    Gone,
     Hit,
     Rule,
 )
 
-_C, _H, _M = Severity.CRITICAL, Severity.HIGH, Severity.MEDIUM
+_C, _H = Severity.CRITICAL, Severity.HIGH
 
 REGISTRY.add(
     Rule("type-change-lossy", FORBIDDEN, _C, "Values that the new type cannot hold are cut, or the statement fails."),
@@ -44,9 +40,6 @@ REGISTRY.add(
         *("type-change-unknown", FORBIDDEN, _H),
         "No file tells the column's old type: the table may be written anew under lock, and values may not fit.",
     ),
-    Rule("table-rewrite", FORBIDDEN, _H, "The whole table is written anew while every query of it waits."),
-    Rule("vacuum-full", FORBIDDEN, _H, "The whole table is written anew while every query of it waits."),
-    Rule("cluster", FORBIDDEN, _H, "The whole table is written anew while every query of it waits."),
     Rule("add-column-not-null", EXPAND, _H, "It fails as soon as the table has a row; code that omits it fails too."),
     Rule("add-column-rewrite", EXPAND, _H, "Each row gets its own value, so the table is written anew under lock."),
     Rule("add-column-unique", EXPAND, _H, "Its index is built while every query of the table waits."),
@@ -60,19 +53,6 @@ REGISTRY.add(
         *("validate-in-same-transaction", EXPAND, _H),
         "The lock of ADD CONSTRAINT is still held while VALIDATE reads the whole table.",
     ),
-    Rule("index-concurrently", EXPAND, _H, "The table refuses writes until the index is built."),
-    Rule("reindex-concurrently", EXPAND, _H, "The table refuses writes, and reads by this index, until it is built."),
-    Rule("refresh-concurrently", EXPAND, _H, "Every query of the view waits until it is filled again."),
-    Rule("detach-concurrently", EXPAND, _H, "Every query of the partitioned table waits."),
-    Rule(
-        *("attach-partition", EXPAND, _M),
-        "All rows of the new partition are read under lock, unless a valid check already proves its bounds.",
-    ),
-    Rule("lock-table", FORBIDDEN, _H, "Every query of the table waits until the end of the transaction."),
-    Rule("rename-column", CONTRACT, _H, "Running code that uses the old name fails at once."),
-    Rule("rename-table", CONTRACT, _H, "Running code that uses the old name fails at once."),
-    Rule("rename-other", CONTRACT, _H, "Running code that uses the old name fails at once."),
-    Rule("set-schema", CONTRACT, _H, "Running code that looks for it in the old schema fails at once."),
 )
 
 # Volatile defaults write each row. Everything else of PostgreSQL's own that defaults are made of is computed once.
@@ -158,27 +138,6 @@ def _computes(using: Any) -> bool:
     return _computes(using.arg) if kind == "TypeCast" else kind != "ColumnRef"
 
 
-@REGISTRY.on_alter("AT_SetAccessMethod", "AT_SetTableSpace", "AT_SetLogged", "AT_SetUnLogged", "AT_SetExpression")
-def rewrite(ctx: Context, table: Name, command: Any) -> Iterator[Hit]:
-    yield Hit("table-rewrite", str(table), "-- Make the new table beside the old one and move the rows in batches.")
-
-
-@REGISTRY.on("VacuumStmt")
-def vacuum(ctx: Context, node: Any) -> Iterator[Hit]:
-    options = {option.defname: getattr(option.arg, "sval", "true") for option in node.options or ()}
-    if str(options.get("full", "off")).lower() in ("true", "on", "1", ""):
-        tables = [name_of(item.relation) for item in node.rels or ()] or [Name("", "every table")]
-        for table in tables:
-            target = f" {table.sql}" if node.rels else ""
-            yield Hit("vacuum-full", str(table), safe.alone(ctx.layout, f"VACUUM (ANALYZE){target}"))
-
-
-@REGISTRY.on("ClusterStmt")
-def cluster(ctx: Context, node: Any) -> Iterator[Hit]:
-    table = name_of(node.relation) if node.relation else Name("", "every clustered table")
-    yield Hit("cluster", str(table), "-- Out of a migration: a tool that copies in the background, such as pg_repack.")
-
-
 @REGISTRY.on_alter("AT_AddColumn")
 def add_column(ctx: Context, table: Name, command: Any) -> Iterator[Hit]:
     column = command.def_
@@ -202,8 +161,9 @@ def add_column(ctx: Context, table: Name, command: Any) -> Iterator[Hit]:
             parts = [table.name] if primary else [table.name, column.colname]
             index = kinds[constraint].conname or object_name(*parts, "pkey" if primary else "key")
             text = safe.unique(ctx.layout, table, index, [column.colname], primary)
+            not_null = _numbered(safe.set_not_null(table, column.colname)) if primary else []
             first = f"ALTER TABLE {table.sql} ADD COLUMN {name} {kind.sql}; -- then fill it, in batches"
-            yield Hit("add-column-unique", label, safe.steps(first, *_numbered(text)))
+            yield Hit("add-column-unique", label, safe.steps(first, *not_null, *_numbered(text)))
     # Without a default the new column is NULL everywhere, and PostgreSQL does not look the rows up.
     if "CONSTR_FOREIGN" in kinds and default is not None and not _is_null(default.raw_expr):
         yield Hit("foreign-key-not-valid", label, _foreign_key_later(table, column.colname, kinds["CONSTR_FOREIGN"]))
@@ -301,9 +261,17 @@ def add_constraint(ctx: Context, table: Name, command: Any) -> Iterator[Hit]:
             node.conname, given = None, node.conname
             yield Hit(rule, label, safe.not_valid(table, name, sql_of(node)))
             node.conname = given
+    elif kind == "CONSTR_PRIMARY" and node.indexname:
+        index = ctx.catalog.indexes.get(Name(table.schema, node.indexname))
+        for column in ctx.catalog.may_be_null(table, index.columns if index else ()):
+            # A primary key makes its columns NOT NULL, and looks at every row for that.
+            yield Hit("set-not-null", f"{table}.{column}", safe.set_not_null(table, column))
     elif kind in ("CONSTR_UNIQUE", "CONSTR_PRIMARY") and not node.indexname:
-        text = safe.unique(ctx.layout, table, name, columns, kind == "CONSTR_PRIMARY")
-        yield Hit("unique-using-index", label, text)
+        primary = kind == "CONSTR_PRIMARY"
+        nullable = ctx.catalog.may_be_null(table, columns) if primary else []
+        first = [part for column in nullable for part in _numbered(safe.set_not_null(table, column))]
+        text = safe.unique(ctx.layout, table, name, columns, primary)
+        yield Hit("unique-using-index", label, safe.steps(*first, *_numbered(text)))
     elif kind == "CONSTR_EXCLUSION":
         text = "-- In a maintenance window; or a new table with the constraint, and the rows moved in batches."
         yield Hit("exclusion-constraint", label, text)
@@ -316,7 +284,7 @@ def domain(ctx: Context, node: Any) -> Iterator[Hit]:
     name = name_of(node.typeName)
     label = node.def_.conname or object_name(name.name, "check")
     alter = f"ALTER DOMAIN {name.sql}"
-    check = f"CHECK ({sql_of(node.def_.raw_expr)})" if node.def_.raw_expr is not None else "NOT NULL"
+    check = f"CHECK ({sql_of(node.def_.raw_expr)})" if node.def_.raw_expr is not None else "CHECK (VALUE IS NOT NULL)"
     text = safe.steps(
         f"{alter} ADD CONSTRAINT {quoted(label)} {check} NOT VALID;",
         f"{alter} VALIDATE CONSTRAINT {quoted(label)};",
@@ -331,116 +299,3 @@ def validate(ctx: Context, table: Name, command: Any) -> Iterator[Hit]:
     if ctx.in_transaction and constraint is not None and constraint.migration == ctx.migration:
         text = f"-- in a migration of its own\nALTER TABLE {table.sql} VALIDATE CONSTRAINT {quoted(command.name)};"
         yield Hit("validate-in-same-transaction", f"{table}.{command.name}", text)
-
-
-@REGISTRY.on("IndexStmt")
-def index(ctx: Context, node: Any) -> Iterator[Hit]:
-    table = name_of(node.relation)
-    if node.concurrent or ctx.catalog.is_new(table):
-        return
-    known = ctx.catalog.tables.get(table)
-    if known is not None and known.partitioned and node.relation.inh:
-        name = node.idxname or object_name(table.name, "idx")
-        text = (
-            f"-- The partitioned table itself takes no CONCURRENTLY. First an empty one, then each partition:\n"
-            f"{sql_of(node).replace(' ON ', ' ON ONLY ', 1)};\n"
-            f"-- for each partition: CREATE INDEX CONCURRENTLY, then ALTER INDEX {quoted(name)} ATTACH PARTITION"
-        )
-    elif not node.relation.inh:
-        return  # ON ONLY a partitioned table: it is empty until the partitions' indexes are attached
-    else:
-        text = safe.concurrently(ctx.layout, ctx.statement.text)
-    yield Hit("index-concurrently", f"{table}.{node.idxname}" if node.idxname else str(table), text)
-
-
-@REGISTRY.on("ReindexStmt")
-def reindex(ctx: Context, node: Any) -> Iterator[Hit]:
-    if not any(option.defname == "concurrently" for option in node.params or ()):
-        target = name_of(node.relation) if node.relation else Name("", node.name or "the database")
-        words = {"REINDEX_OBJECT_INDEX": "INDEX", "REINDEX_OBJECT_TABLE": "TABLE", "REINDEX_OBJECT_SCHEMA": "SCHEMA"}
-        kind = words.get(enum(node.kind), "DATABASE")
-        text = safe.alone(ctx.layout, f"REINDEX {kind} CONCURRENTLY {target.sql}")
-        yield Hit("reindex-concurrently", str(target), text)
-
-
-@REGISTRY.on("RefreshMatViewStmt")
-def refresh(ctx: Context, node: Any) -> Iterator[Hit]:
-    view = name_of(node.relation)
-    if not node.concurrent and not node.skipData and not ctx.catalog.is_new(view):
-        text = f"REFRESH MATERIALIZED VIEW CONCURRENTLY {view.sql}; -- it needs a unique index"
-        yield Hit("refresh-concurrently", str(view), text)
-
-
-@REGISTRY.on_alter("AT_DetachPartition")
-def detach(ctx: Context, table: Name, command: Any) -> Iterator[Hit]:
-    if not command.def_.concurrent:
-        partition = name_of(command.def_.name)
-        text = f"ALTER TABLE {table.sql} DETACH PARTITION {partition.sql} CONCURRENTLY"
-        yield Hit("detach-concurrently", str(partition), safe.alone(ctx.layout, text))
-
-
-@REGISTRY.on_alter("AT_AttachPartition")
-def attach(ctx: Context, table: Name, command: Any) -> Iterator[Hit]:
-    partition = name_of(command.def_.name)
-    known = ctx.catalog.tables.get(partition)
-    checked = known is not None and any(c.kind == "CONSTR_CHECK" and c.valid for c in known.constraints.values())
-    if not checked and not ctx.catalog.is_new(partition):
-        name = quoted(object_name(partition.name, "bounds"))
-        alter = f"ALTER TABLE {partition.sql}"
-        text = (
-            f"-- First, each in a migration of its own: {alter} ADD CONSTRAINT {name} CHECK (<its bounds>) NOT VALID; "
-            f"{alter} VALIDATE CONSTRAINT {name};"
-        )
-        yield Hit("attach-partition", str(partition), text)
-
-
-@REGISTRY.on("LockStmt")
-def lock(ctx: Context, node: Any) -> Iterator[Hit]:
-    for relation in node.relations:
-        table = name_of(relation)
-        if node.mode >= 5 and not ctx.catalog.is_new(table):  # SHARE and stronger keep writers out
-            yield Hit("lock-table", str(table), "-- Leave it out: each statement takes the lock that it needs.")
-
-
-@REGISTRY.on("RenameStmt")
-def rename(ctx: Context, node: Any) -> Iterator[Hit]:
-    kind = enum(node.renameType)
-    if kind == "OBJECT_COLUMN" and enum(node.relationType) in ("OBJECT_TABLE", "OBJECT_VIEW", "OBJECT_MATVIEW"):
-        table = name_of(node.relation)
-        if not ctx.catalog.is_new(table):
-            known = ctx.catalog.column(table, node.subname)
-            type_sql = known.sql if known else "text /* the type of " + node.subname + " */"
-            old = quoted(node.subname)
-            text = safe.replace_column(ctx.layout, ctx.migration, table, node.subname, node.newname, type_sql, old)
-            gone = Gone(table.name, node.subname)
-            yield Hit("rename-column", f"{table}.{node.subname}", text, gone=gone)
-    elif kind in ("OBJECT_TABLE", "OBJECT_VIEW", "OBJECT_MATVIEW"):
-        table = name_of(node.relation)
-        if not ctx.catalog.is_new(table):
-            text = safe.rename_table(ctx.migration, table, node.newname, ctx.version)
-            yield Hit("rename-table", str(table), text, gone=Gone(table.name))
-    elif kind in ("OBJECT_SCHEMA", "OBJECT_TYPE", "OBJECT_DOMAIN", "OBJECT_FUNCTION", "OBJECT_PROCEDURE"):
-        old = node.subname or str(name_of(node.object))
-        text = "-- Make it anew with the new name, move the code, then drop the old one."
-        yield Hit("rename-other", old, text, gone=Gone(old.rpartition(".")[2]))
-
-
-@REGISTRY.on("AlterEnumStmt")
-def rename_value(ctx: Context, node: Any) -> Iterator[Hit]:
-    if node.oldVal:
-        name = name_of(node.typeName)
-        text = "-- Give the value another label where it is shown; what is stored keeps its name."
-        yield Hit("rename-other", f"{name}.{node.oldVal}", text, gone=Gone(node.oldVal))
-
-
-@REGISTRY.on("AlterObjectSchemaStmt")
-def set_schema(ctx: Context, node: Any) -> Iterator[Hit]:
-    name = name_of(node.relation) if node.relation else name_of(node.object)
-    if not ctx.catalog.is_new(name):
-        view = Name(node.newschema, name.name).sql
-        options = safe.view_options(ctx.version)
-        text = safe.steps(
-            f"CREATE VIEW {view}{options} AS SELECT * FROM {name.sql}; -- code moves to the new schema",
-            safe.later(ctx.migration, f"DROP VIEW {view};\n{ctx.statement.text};"),
-        )
-        yield Hit("set-schema", str(name), text, gone=Gone(name.name))

@@ -10,12 +10,11 @@ A text may hold several migrations; each begins with ``-- migration N``. Every t
 
 from __future__ import annotations
 
+from ansible_collections.dbops.postgres.plugins.module_utils._migration.lint.grammar import scan
 from ansible_collections.dbops.postgres.plugins.module_utils._migration.lint.nodes import (
     Name,
-    again,
     object_name,
     quoted,
-    sql_of,
 )
 from ansible_collections.dbops.postgres.plugins.module_utils._migration.source import FLYWAY, PLAIN
 
@@ -46,17 +45,16 @@ def later(migration: str, sql: str) -> str:
     return f"-- later, when no running code needs it any more\n-- dbops: contracts {migration}\n{sql}"
 
 
-def concurrently(layout: str, text: str) -> str:
-    """The same CREATE INDEX, DROP INDEX, REINDEX or REFRESH, without keeping writers out."""
-    node = again(text)
-    if type(node).__name__ == "ReindexStmt":
-        words = text.split(None, 2)
-        return alone(layout, f"REINDEX {words[1].upper()} CONCURRENTLY {words[2]}")
-    node.concurrent = True
-    if type(node).__name__ == "IndexStmt" and not node.idxname:
-        columns = [element.name or "expr" for element in node.indexParams]
-        node.idxname = object_name(node.relation.relname, *columns, "idx")
-    return alone(layout, sql_of(node))
+def index_concurrently(layout: str, text: str, name: str = "") -> str:
+    """The same CREATE INDEX without keeping writers out, word for word.
+
+    :param name: for an index that has none, so that one left invalid by a failure can be found.
+    """
+    tokens = scan(text)
+    index = next(token for token in tokens if token.name == "INDEX")
+    before = next(token for token in tokens if token.name == "ON").start
+    head, middle, rest = text[: index.end + 1], text[index.end + 1 : before].strip(), text[before:]
+    return alone(layout, " ".join(part for part in (head, "CONCURRENTLY", middle or quoted(name), rest) if part))
 
 
 def not_valid(table: Name, constraint: str, definition: str) -> str:
@@ -108,21 +106,22 @@ END $$""",
     )
 
 
-def in_batches(layout: str, table: Name, assignment: str = "") -> str:
+def in_batches(layout: str, table: Name, command: str, row: str = "") -> str:
     """The rows that are meant, by a condition that somebody has thought of; until then it touches none.
 
-    :param assignment: for an UPDATE; empty: a DELETE.
+    :param command: DELETE or UPDATE up to its WHERE.
+    :param row: what ``ctid`` is of, where the command names several tables.
     """
     name = table.sql
-    which = "false /* which rows? each must leave this condition, or the loop never ends */" if assignment else "false"
-    command = f"UPDATE {name} SET {assignment}" if assignment else f"DELETE FROM {name}"
+    # Each row must leave the condition, or the loop never ends.
+    which = "false /* which rows? not those that are done */" if command.startswith("UPDATE") else "false"
     return alone(
         layout,
         f"""DO $$
 BEGIN
   LOOP
     {command}
-    WHERE ctid = ANY (ARRAY(SELECT ctid FROM {name} WHERE {which} LIMIT 10000 FOR UPDATE));
+    WHERE {row}ctid = ANY (ARRAY(SELECT ctid FROM {name} WHERE {which} LIMIT 10000 FOR UPDATE));
     EXIT WHEN NOT FOUND;
     COMMIT;
   END LOOP;

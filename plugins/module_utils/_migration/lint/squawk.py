@@ -27,7 +27,7 @@ DECIDED: Mapping[str, tuple[str, ...]] = {
     "constraint-missing-not-valid": ("check-not-valid", "foreign-key-not-valid", "validate-in-same-transaction"),
     "transaction-nesting": ("transaction-control",),
     "ban-concurrent-index-creation-in-transaction": ("not-in-transaction",),
-    "ban-drop-constraint": ("drop-constraint", "drop-cascade"),
+    "ban-drop-constraint": ("drop-constraint", "loosen-constraint", "drop-cascade"),
     "ban-drop-table": ("drop-table", "drop-cascade"),
     "ban-drop-schema": ("drop-schema", "drop-cascade"),
     "ban-drop-extension": ("drop-extension", "drop-cascade"),

@@ -11,7 +11,7 @@ from __future__ import annotations
 import bisect
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ansible_collections.dbops.postgres.plugins.module_utils._migration.lint.grammar import (
@@ -113,7 +113,14 @@ def read(sql: str, placeholders: bool = False) -> Script:
 
 
 def inner(statement: Statement) -> Iterator[Statement]:
-    """What a ``DO`` block runs. What cannot be told stands as kind ``DynamicSql``, ``Commit`` or ``UnreadBlock``."""
+    """What a ``DO`` block runs, and what ``WITH`` writes.
+
+    What cannot be told stands as kind ``DynamicSql``, ``Commit`` or ``UnreadBlock``.
+    """
+    for part in getattr(getattr(statement.node, "withClause", None), "ctes", None) or ():
+        kind = type(part.ctequery).__name__
+        if kind in ("DeleteStmt", "UpdateStmt", "InsertStmt"):
+            yield replace(statement, node=part.ctequery, kind=kind, inside="WITH")
     if statement.kind != "DoStmt":
         return
     arguments = {item.defname: getattr(item.arg, "sval", "") for item in statement.node.args or ()}

@@ -31,6 +31,7 @@ PREFIX = "dbops_drift_"
 SEARCH_PATH = '"$user", public'
 _STALE_SECONDS = 24 * 3600
 _SHOWN = 2000
+_ATTEMPTS = 3
 # In a transaction PostgreSQL refuses these; in an empty database the plain form makes the same.
 _CONCURRENTLY = re.compile(r"\b(INDEX|VIEW|REINDEX|TABLE)\s+CONCURRENTLY\b", re.IGNORECASE)
 _COMMENTS = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
@@ -50,9 +51,12 @@ def observed(login: Login, ignore: Ignore = ALWAYS, timeout: int = 60) -> Snapsh
     connection = connect(login)
     try:
         connection.set_session(readonly=True, isolation_level="REPEATABLE READ")
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT set_config('statement_timeout', %s, false)", (f"{timeout}s",))
-            return snapshot(cursor, ignore)
+        for _attempt in range(_ATTEMPTS - 1):
+            # An object of this moment that is dropped before its definition is printed: look at the next moment.
+            with contextlib.suppress(psycopg2.errors.InternalError_, psycopg2.errors.UndefinedTable):
+                return _observed(connection, ignore, timeout)
+            connection.rollback()
+        return _observed(connection, ignore, timeout)
     except psycopg2.Error as error:
         raise DbopsError(
             f"The schema of {login.database} on {login.place} cannot be read: {_said(error)}",
@@ -60,6 +64,12 @@ def observed(login: Login, ignore: Ignore = ALWAYS, timeout: int = 60) -> Snapsh
         ) from None
     finally:
         connection.close()
+
+
+def _observed(connection: extensions.connection, ignore: Ignore, timeout: int) -> Snapshot:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT set_config('statement_timeout', %s, false)", (f"{timeout}s",))
+        return snapshot(cursor, ignore)
 
 
 @contextlib.contextmanager

@@ -14,9 +14,16 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
+from psycopg2 import extensions
 
+from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError
+from ansible_collections.dbops.postgres.plugins.module_utils._schema import look
+from ansible_collections.dbops.postgres.plugins.module_utils._schema.ignore import Ignore
 from ansible_collections.dbops.postgres.plugins.module_utils._schema.look import PREFIX, SEARCH_PATH
+from ansible_collections.dbops.postgres.plugins.module_utils._schema.observe import snapshot
+from ansible_collections.dbops.postgres.plugins.module_utils._schema.snapshot import Snapshot
 from ansible_collections.dbops.postgres.plugins.modules import pg_schema_drift_check, pg_schema_snapshot
+from tests.integration.access.running import login
 from tests.integration.servers import Database
 
 MIGRATIONS = {
@@ -162,6 +169,26 @@ def test_live_against_what_a_command_makes(
     bad = run(capsys, pg_database, command=[*command, "fail"])
     assert "failed with status 1: cannot migrate ********" in bad["msg"]
     assert leftovers(pg_database) == []
+
+
+@pytest.mark.parametrize("times", [1, 9])
+def test_an_object_that_goes_while_it_is_read(
+    pg_database: Database, monkeypatch: pytest.MonkeyPatch, times: int
+) -> None:
+    """Tried again, and an error that says so when it goes on."""
+    failures = iter([True] * times)
+
+    def disturbed(cursor: extensions.cursor, ignore: Ignore) -> Snapshot:
+        if next(failures, False):
+            cursor.execute("SELECT 'no_such_table'::regclass")
+        return snapshot(cursor, ignore)
+
+    monkeypatch.setattr(look, "snapshot", disturbed)
+    if times == 1:
+        assert "public" in look.observed(login(pg_database)).objects["schema"]
+    else:
+        with pytest.raises(DbopsError, match="look again"):
+            look.observed(login(pg_database))
 
 
 def test_a_throwaway_database_of_a_killed_run_goes_with_the_next(

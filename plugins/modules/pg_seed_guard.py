@@ -67,6 +67,10 @@ options:
         counts more.
     type: str
     default: ''
+  evidence:
+    description: Whether a record of the guard is left on this host for the readiness report. Not in check mode.
+    type: bool
+    default: false
 extends_documentation_fragment:
   - dbops.postgres.login
   - dbops.postgres.attributes
@@ -111,6 +115,7 @@ tables:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.dbops.postgres.plugins.module_utils import _evidence
 from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError
 from ansible_collections.dbops.postgres.plugins.module_utils._postgres import LOGIN_ARGUMENTS, login_from
 from ansible_collections.dbops.postgres.plugins.module_utils._seeding.apply import converge
@@ -126,15 +131,25 @@ ARGUMENTS = {
     "allowed_roles": _NAMES,
     "callers": _NAMES,
     "environment": {"type": "str", "default": ""},
+    "evidence": {"type": "bool", "default": False},
 }
 
 
 def main() -> None:
     module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
+    login = login_from(module.params)
     try:
-        done = converge(login_from(module.params), parse(module.params), check_mode=module.check_mode)
+        spec = parse(module.params)
+        done = converge(login, spec, check_mode=module.check_mode)
     except DbopsError as error:
         module.fail_json(msg=str(error))
+    if module.params["evidence"] and not module.check_mode:
+        said = f"{done.tables} tables guarded; this is {done.environment}" if spec.present else "the guard was removed"
+        facts = {"environment": done.environment, "tables": done.tables, "schemas": list(spec.schemas)}
+        try:
+            _evidence.record_check("pg_seed_guard", login.database, spec.present, said, facts)
+        except OSError as error:
+            module.fail_json(msg=f"The guard is as declared, but no record could be left: {error}. Run this again.")
     module.exit_json(
         changed=done.plan.changed,
         statements=list(done.statements),

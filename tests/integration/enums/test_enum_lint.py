@@ -47,7 +47,7 @@ def test_the_lint(pg_database: Database, layout: str, column: str) -> None:
 
     gone = Gone("Orders", column)
     assert not any(uses(text, gone) for phase, _name, text in written if phase == "expand" and "DO $dbops$" in text)
-    assert uses(f'-- of the application\nSELECT "{column}" FROM "Orders"', gone)
+    assert uses(f'-- the application\'s, isn\'t it\'s\nSELECT "{column}" FROM "Orders"', gone)
 
 
 def linted(source: Any, history: list[dict[str, str]] | None, version: int) -> Any:

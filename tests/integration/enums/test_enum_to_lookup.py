@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -110,6 +111,12 @@ class Writers:
             thread.start()
         return self
 
+    def write(self, more: int = 20) -> None:
+        """Wait until there are so many more."""
+        target, limit = self.written + more, time.monotonic() + 60
+        while self.written < target and not self.failed and time.monotonic() < limit:
+            time.sleep(0.01)
+
     def __exit__(self, *_error: object) -> None:
         self.stop.set()
         for thread in self.threads:
@@ -158,10 +165,13 @@ def test_expand_and_contract_while_others_write(pg_database: Database) -> None:
     steps = generated(connection, "status", drop_type=True)
     assert [script.phase for script in steps] == ["expand"] * 5 + ["contract"]
     with Writers(pg_database, OLD) as old:
+        old.write()
         apply(connection, steps[0])
         with Writers(pg_database, OLD + NEW) as both:
+            both.write()
             for step in steps[1:-1]:
                 apply(connection, step)
+            both.write()
     assert old.failed == []
     assert both.failed == []
     assert old.written > 20
@@ -174,8 +184,11 @@ def test_expand_and_contract_while_others_write(pg_database: Database) -> None:
     before = query(connection, CATALOG)
 
     with Writers(pg_database, NEW) as new:
+        new.write()
         apply(connection, steps[-1])
+        new.write()
     assert new.failed == []
+    assert new.written >= 40
     query(connection, "INSERT INTO \"Orders\" (note) VALUES ('by default')")
     joined = 'SELECT l.name, count(*) FROM "Orders" o JOIN order_status_lookup l ON l.id = o.status_id'
     after = dict(query(connection, f"{joined} GROUP BY 1"))

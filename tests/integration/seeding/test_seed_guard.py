@@ -13,13 +13,16 @@ from typing import Any
 
 import psycopg2
 import pytest
+from ansible.module_utils.testing import patch_module_args
 from psycopg2 import errors
 
+from ansible_collections.dbops.postgres.plugins.module_utils import _evidence
 from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError
 from ansible_collections.dbops.postgres.plugins.module_utils._postgres import Login
 from ansible_collections.dbops.postgres.plugins.module_utils._seeding.apply import Outcome, converge
 from ansible_collections.dbops.postgres.plugins.module_utils._seeding.seed import Seeded, seed, unsaid_words
 from ansible_collections.dbops.postgres.plugins.module_utils._seeding.spec import parse
+from ansible_collections.dbops.postgres.plugins.modules import pg_seed_guard
 from tests.integration.servers import Database
 
 RESET = "TRUNCATE app.orders, app.lines CASCADE; INSERT INTO app.orders VALUES (1)"
@@ -235,6 +238,21 @@ def test_its_functions_are_safe_ones(app: Database) -> None:
     execute(app, "DELETE FROM app.orders", owner)
     made_true(app, "dev")
     execute(app, "INSERT INTO app.orders VALUES (1); DELETE FROM app.orders", seeder)
+
+
+def test_evidence_for_the_readiness_report(app: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    left: list[Any] = []
+    monkeypatch.setattr(_evidence, "record_check", lambda *given: left.append(given))
+    declared = {**app.login(), "schemas": ["app"], "environment": "prod", "evidence": True}
+    for more, records in (
+        ({"_ansible_check_mode": True}, []),
+        ({}, [("pg_seed_guard", app.name, True, "5 tables guarded; this is prod")]),
+        ({"state": "absent"}, [("pg_seed_guard", app.name, False, "the guard was removed")]),
+    ):
+        with patch_module_args({**declared, **more}), pytest.raises(SystemExit, match="0"):
+            pg_seed_guard.main()
+        assert [given[:4] for given in left] == records
+        left.clear()
 
 
 def parse_present() -> Any:

@@ -82,9 +82,9 @@ def gate(source: Source, migration: str, contracts: str, gone: Gone | None, live
 
 def uses(query: str, gone: Gone) -> bool:
     """Whether a query may use what goes. In doubt it does: ``SELECT *`` of the table reads the column."""
-    text = re.sub(r"'(?:[^']|'')*'", "''", query)
     # What migrations do to it, a backfill in a DO block included. The comment above a statement is recorded with it.
-    text = re.sub(r"^(\s|--[^\n]*\n|/\*.*?\*/)+", "", text, flags=re.DOTALL)
+    text = re.sub(r"^(\s|--[^\n]*\n|/\*.*?\*/)+", "", query, flags=re.DOTALL)
+    text = re.sub(r"'(?:[^']|'')*'", "''", text)
     if re.match(r"(alter|create|drop|comment|do|grant|revoke|vacuum|analyze)\b", text, re.IGNORECASE):
         return False
     if not _word(gone.table, text):

@@ -20,7 +20,7 @@ from ansible_collections.dbops.postgres.plugins.module_utils._constraints.patter
 from ansible_collections.dbops.postgres.plugins.module_utils._constraints.state import Type
 from ansible_collections.dbops.postgres.plugins.module_utils._constraints.values import array, fits, plenty
 
-_LONGEST = 4000
+_LONGEST = 20_000
 _NUMBERS = ("int2", "int4", "int8", "numeric", "float4", "float8", "money", "oid")
 _TEXTS = ("text", "varchar", "bpchar", "citext", "name")
 _DATES = ("date", "timestamp", "timestamptz")
@@ -156,7 +156,7 @@ def _texts(known: Constants, usual: Sequence[str], width: int) -> list[str]:
     found = [*known.matching, *known.texts, *(text + "!" for text in known.texts)]
     if len(known.first) > 1:
         found.append(together)
-    found += [start + "a" * (length - len(start)) for start in (together, "") for length in lengths]
+    found += [start + "a" * (length - len(start)) for start in (*known.first, together, "") for length in lengths]
     found += [changed for text in (*known.texts, *usual[:1]) for changed in (text.upper(), text.lower(), f" {text} ")]
     found += [text for number in known.numbers for text in (number,)]
     return [text for text in found if len(text) <= width and "\0" not in text]

@@ -178,6 +178,8 @@ class Columns:
                 choices[name] = texts
             found = self.solver.find(table, row, choices, expressions)
             if found is None:
+                found = self.by_steps(table, row, choices, [c for c in conditions if c[1] in expressions])
+            if found is None:
                 found = self._as_existing(table, row, choices, expressions, tied)
             if found is None:
                 names = sorted(
@@ -186,6 +188,25 @@ class Columns:
                 raise NoRowError(f"no values were found that satisfy {', '.join(names)} of {table.shown}")
             row = {**row, **found}
         return row
+
+    def by_steps(
+        self,
+        table: Table,
+        row: Row,
+        choices: Mapping[str, Sequence[str | None]],
+        conditions: Sequence[tuple[str, str, frozenset[str]]],
+    ) -> Row | None:
+        """Many checks over many columns are too much to look at together: one after the other, the widest first."""
+        found: Row = {}
+        done: list[str] = []
+        for _name, text, columns in sorted(conditions, key=lambda item: -len(item[2])):
+            vary = {name: choices[name] for name in columns if name in choices}
+            more = self.solver.find(table, {**row, **found}, vary, [*done, text])
+            if more is None:
+                return None
+            found.update(more)
+            done.append(text)
+        return found
 
     def _as_existing(
         self,

@@ -193,7 +193,7 @@ def insert(table: Table, row: Row, *, returning: bool = False, arbiter: Constrai
     if arbiter is not None:
         if arbiter.kind == UNIQUE_INDEX:
             text += " ON CONFLICT ({})" + (" WHERE {}" if arbiter.predicate else "") + " DO NOTHING"
-            args.append(Joined(tuple(Ident(name) for name in arbiter.keys)))
+            args.append(Joined(tuple(Sql("({})", (catalog(part),)) for part in arbiter.compared)))
             args += [catalog(arbiter.predicate)] if arbiter.predicate else []
         else:
             text += " ON CONFLICT ON CONSTRAINT {} DO NOTHING"

@@ -121,9 +121,8 @@ _INDEXES = """
            i.indnullsnotdistinct, i.indisvalid AND i.indisready,
            (SELECT h.inhparent::int8 FROM pg_catalog.pg_inherits h WHERE h.inhrelid = i.indexrelid),
            i.indisunique,
-           CASE WHEN i.indisexclusion THEN
-               (SELECT array_agg(pg_catalog.pg_get_indexdef(i.indexrelid, k.number, false) ORDER BY k.number)
-                  FROM generate_series(1, i.indnkeyatts) AS k (number)) END
+           (SELECT array_agg(pg_catalog.pg_get_indexdef(i.indexrelid, k.number, false) ORDER BY k.number)
+              FROM generate_series(1, i.indnkeyatts) AS k (number))
       FROM pg_catalog.pg_index i
       JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid
       JOIN pg_catalog.pg_namespace n ON n.oid = x.relnamespace
@@ -317,6 +316,7 @@ def _constraints(
                 parent=f"i{entry[8]}" if entry[8] else "",
                 predicate=entry[5] or "",
                 keys=tuple(entry[3]),
+                compared=tuple(entry[10] or ()),
                 nulls_equal=entry[6],
                 trouble="" if entry[7] else "the index is invalid",
             )

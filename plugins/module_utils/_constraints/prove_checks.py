@@ -20,6 +20,8 @@ from ansible_collections.dbops.postgres.plugins.module_utils._constraints.state 
 from ansible_collections.dbops.postgres.plugins.module_utils._constraints.trial import Case, Trial
 from ansible_collections.dbops.postgres.plugins.module_utils._plan import Sql
 
+_VIOLATIONS = 12  # how many ways to violate a check are followed
+
 
 class CheckTrial(Trial):
     """Tries what looks at one row alone."""
@@ -68,16 +70,21 @@ class CheckTrial(Trial):
             if item.expression in group[0]
         )
         only = [item.expression]
-        attempts = [
-            (columns, only, [text for _name, text in others]),
-            (columns, only, earlier),
-            (wider, together, earlier),
-        ]
-        for vary, mentioned, holds in attempts:
-            choices = self.choices(case.leaf, vary, case.row, mentioned)
+        strict = [text for _name, text in others]
+        for mentioned, holds in ((only, strict), (together, strict), (together, earlier)):
+            choices = self.choices(case.leaf, columns, case.row, mentioned)
             found = self.solver.find(case.leaf, case.row, choices, holds, only)
             if found is not None:
                 return self.tried(case, item, {**case.row, **found})
+        # Other columns must change too: violate it first, then please the checks that come before it.
+        before = [condition for condition in conditions if condition[1] in earlier]
+        choices = self.choices(case.leaf, columns, case.row, together)
+        rest = self.choices(case.leaf, wider - columns, case.row, together)
+        for found in self.solver.several(case.leaf, case.row, choices, (), only, _VIOLATIONS):
+            changed = {**case.row, **found}
+            more = self.columns.by_steps(case.leaf, changed, rest, before)
+            if more is not None:
+                return self.tried(case, item, {**changed, **more})
         choices = self.choices(case.leaf, columns, case.row, only)
         if self.solver.find(case.leaf, case.row, choices, (), only) is not None:
             reason = f"whatever was found that violates {item.expression} violates another check first"

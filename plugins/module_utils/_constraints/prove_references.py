@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from ansible_collections.dbops.postgres.plugins.module_utils._constraints import rows
 from ansible_collections.dbops.postgres.plugins.module_utils._constraints.checks import Constants, constants
 from ansible_collections.dbops.postgres.plugins.module_utils._constraints.insert import exists, insert
 from ansible_collections.dbops.postgres.plugins.module_utils._constraints.judge import expected, matches
@@ -79,7 +80,7 @@ class ReferenceTrial(Trial):
             if (key.columns, key.target) != (item.columns, item.target)  # a partition has its own copy of it
         ]
         shared = {name for key in others for name in key.columns}
-        for changed in self.missing(table, row, [name for name in item.columns if name not in shared]):
+        for changed in self.missing(table, row, [name for name in item.columns if name not in shared], item.columns):
             yield changed, ()
         # All columns are shared. A foreign key that has NULL in it looks at nothing, if it has a column of its own.
         alone = dict(row)
@@ -89,46 +90,70 @@ class ReferenceTrial(Trial):
                 alone.update(dict.fromkeys(free))
         still = [key for key in others if all(alone.get(name) is not None for name in key.columns)]
         bound = {name for key in still for name in key.columns}
-        for changed in self.missing(table, alone, [name for name in item.columns if name not in bound]):
+        for changed in self.missing(table, alone, [name for name in item.columns if name not in bound], item.columns):
             yield changed, ()
         for key in still:  # each part exists, only not together
             for name, target in zip(key.columns, key.target_columns):
                 if name in item.columns:
                     yield {**alone, name: self.builder.anchor(key.target, STRANGER)[target]}, ()
         # Whoever violates this one violates another one too, unless that one's parent is there without its own parent.
-        for changed in self.missing(table, alone, item.columns):
+        for changed in self.missing(table, alone, item.columns, item.columns):
             hit = [key for key in still if any(changed[name] != alone[name] for name in key.columns)]
             if any(key.target == item.target for key in hit):
                 continue
             for number in (STRANGER - 1, STRANGER - 2):
-                yield changed, [statement for key in hit for statement in self.bastard(key, changed, number)]
+                made, before = dict(changed), []
+                for key in hit:
+                    fixed = {name for other in (item, *still) if other is not key for name in other.columns}
+                    before += self.bastard(key, made, fixed, number)
+                yield made, before
 
-    def bastard(self, key: Constraint, row: Row, number: int) -> list[Sql]:
-        """Statements that make the row at which a foreign key points, whether or not its own parents exist."""
+    def bastard(self, key: Constraint, row: Row, fixed: set[str], number: int) -> list[Sql]:
+        """Statements that make the row at which a foreign key points, whether or not its own parents exist.
+
+        :param row: is changed where the foreign key alone decides.
+        :param fixed: columns that others look at too.
+        """
         target = self.database.tables[self.builder.leaf(key.target)]
         parent = {**self.builder.row(target.oid, number)[0]}
-        parent.update({to: row[name] for name, to in zip(key.columns, key.target_columns)})
+        for name, to in zip(key.columns, key.target_columns):
+            if name in fixed:
+                parent[to] = row[name]
+            else:
+                row[name] = parent[to]
         role = "SET LOCAL session_replication_role = {}"
         return [Sql(role, (Sql("replica"),)), insert(target, parent), Sql(role, (Sql(self.writer.role),))]
 
-    def missing(self, table: Table, row: Row, columns: Sequence[str]) -> Iterable[Row]:
-        """The row with other values in one of the columns, which its target will hardly have."""
+    def missing(self, table: Table, row: Row, columns: Sequence[str], kept: Sequence[str]) -> Iterable[Row]:
+        """The row with another value in one of the columns, which its target will hardly have.
+
+        :param kept: columns that must not become NULL to please a check.
+        """
         conditions = self.columns.conditions(table)
-        holds = [text for _name, text, _columns in conditions]
-        checked = {name for _name, _text, theirs in conditions for name in theirs}
+        parts = rows.components((text, theirs) for _name, text, theirs in conditions)
+        tied = frozenset(name for key in self.database.of(table.oid, FOREIGN_KEY) for name in key.columns)
         for name in columns:
             column = table.columns[name]
+            holds, together = next((part for part in parts if name in part[1]), ([], frozenset()))
             known = Constants()
-            for text in holds if name in checked else ():
+            for text in holds:
                 known = known + constants(text)
             some = [self.columns.value(column.type, column.typmod, number) for number in range(17, 21)]
             some += self.columns.fitting(column.type, column.typmod, known)[:40]
             texts = [text for text in dict.fromkeys(some) if text is not None and text != row[name]]
-            if name in checked:
-                found = self.solver.find(table, row, {name: texts}, holds)
-                texts = [text for text in (found or {}).values() if text is not None]
-            for text in texts[:6]:
-                yield {**row, name: text}
+            if not holds:
+                for text in texts[:6]:
+                    yield {**row, name: text}
+                continue
+            choices: dict[str, Sequence[str | None]] = {name: texts}
+            for other in sorted(together - {name}):
+                if other in kept:
+                    choices[other] = [row[other]]
+                elif other in row:
+                    choices[other] = self.columns.choices(table, other, row, holds, tied, strict=True)
+            found = self.solver.find(table, row, choices, holds)
+            if found is not None:
+                yield {**row, **found}
 
     def filled(self, case: Case, item: Constraint) -> Row:
         """The row, with all columns of a foreign key: one that is NULL in part is looked at by none."""

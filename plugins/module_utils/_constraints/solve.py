@@ -54,17 +54,25 @@ class Solver:
 
         :param row: the values of the other columns.
         """
+        found = self.several(table, row, choices, holds, fails, 1)
+        return found[0] if found else None
+
+    def several(
+        self, table: Table, row: Row, choices: Choices, holds: Sequence[str], fails: Sequence[str], limit: int
+    ) -> list[Row]:
+        """The first combinations of that kind."""
         limited = _limited(choices)
         conditions = [*(_condition(text, "IS NOT FALSE") for text in holds)]
         conditions += [_condition(text, "IS FALSE") for text in fails]
         used = " ".join([*holds, *fails])
         try:
-            found = self._query(_over(table, row, limited, conditions, used))
+            found = self._query(_over(table, row, limited, conditions, used, limit))
         except psycopg2.errors.QueryCanceled:
-            return None  # one by one it would take longer still
+            return []  # one by one it would take longer still
         except psycopg2.Error:
-            return self._singly(table, row, limited, conditions, used)
-        return dict(zip(limited, found[0])) if found else None
+            alone = self._singly(table, row, limited, conditions, used)
+            return [] if alone is None else [alone]
+        return [dict(zip(limited, values)) for values in found]
 
     def valid(self, shown: str, texts: Sequence[str | None], checks: Sequence[str]) -> list[str]:
         """Which texts are values of a domain, and of the type that it is over."""
@@ -103,7 +111,7 @@ class Solver:
         for texts in islice(product(*choices.values()), SINGLY):
             one = {name: [text] for name, text in zip(choices, texts)}
             with suppress(psycopg2.Error):
-                if self._query(_over(table, row, one, conditions, used)):
+                if self._query(_over(table, row, one, conditions, used, 1)):
                     return dict(zip(choices, texts))
         return None
 
@@ -137,7 +145,9 @@ def _all(conditions: Sequence[Sql]) -> Sql:
     return Sql(" AND ".join(["true", *["{}"] * len(conditions)]), tuple(conditions))
 
 
-def _over(table: Table, row: Row, choices: Mapping[str, Sequence[str | None]], conditions: list[Sql], used: str) -> Sql:
+def _over(
+    table: Table, row: Row, choices: Mapping[str, Sequence[str | None]], conditions: list[Sql], used: str, limit: int
+) -> Sql:
     sources: list[Argument] = []
     names: list[Argument] = []
     columns: list[Argument] = []

@@ -81,7 +81,8 @@ class Constraint:
     :param parent: ``id`` of the constraint of the partitioned table that it belongs to.
     :param expression: of a check.
     :param predicate: of a partial index.
-    :param operators: of an exclusion constraint, for each of ``compared``, its expressions.
+    :param operators: of an exclusion constraint, for each of ``compared``.
+    :param compared: columns and expressions of an index in their order, as SQL.
     :param keys: columns of an index in their order; empty text for an expression.
     :param nulls_equal: NULLS NOT DISTINCT.
     :param trouble: what the catalog alone says against it; empty: nothing.

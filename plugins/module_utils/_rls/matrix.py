@@ -24,7 +24,7 @@ from ansible_collections.dbops.postgres.plugins.module_utils._plan import Sql
 from ansible_collections.dbops.postgres.plugins.module_utils._postgres import compose
 from ansible_collections.dbops.postgres.plugins.module_utils._rls import attempts, made_rows
 from ansible_collections.dbops.postgres.plugins.module_utils._rls.cells import Cell, Level
-from ansible_collections.dbops.postgres.plugins.module_utils._rls.spec import COMMANDS, Identity
+from ansible_collections.dbops.postgres.plugins.module_utils._rls.spec import COMMANDS, Identity, constant
 from ansible_collections.dbops.postgres.plugins.module_utils._rls.state import PUBLIC, Privileges, RlsState, Table
 
 with contextlib.suppress(ImportError):  # connect() says so before anything of this file runs
@@ -62,11 +62,11 @@ class _Pair:
 
     @property
     def nothing(self) -> bool:
-        return _constant(self.predicate) is False
+        return constant(self.predicate) is False
 
     @property
     def everything(self) -> bool:
-        return _constant(self.predicate) is True
+        return constant(self.predicate) is True
 
 
 @dataclass(frozen=True)
@@ -312,7 +312,9 @@ class _Attempts:
             return replace(cell, level=Level.OWN)
         if result.unclear:
             return self._failed(cell, result)
-        needed = self._granted(table, command) or self.identity.declares(command, self.state.names(table))
+        needed = self._granted(table, command) or self.identity.declares(
+            command, self.state.names(table), table.column(self.tenant) is not None
+        )
         what = "refused by the policy" if result.refused else "no row was touched"
         return replace(cell, missing=needed, said=f"{command} of its own row: {what}")
 
@@ -413,10 +415,6 @@ class _Attempts:
 
 def _commands(table: Table) -> tuple[str, ...]:
     return ("SELECT",) if table.kind in _VIEWS else COMMANDS
-
-
-def _constant(predicate: str) -> bool | None:
-    return {"true": True, "false": False}.get(predicate.strip().lower())
 
 
 def _message(error: psycopg2.Error) -> str:

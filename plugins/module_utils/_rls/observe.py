@@ -42,6 +42,7 @@ def observe(connection: extensions.connection, spec: RlsSpec, schemas: Sequence[
         "schemas": list(schemas) or None,
         "tenant": spec.tenant_column,
         "listed": list(spec.tables),
+        "named": list(spec.named),
     }
     with connection.cursor() as cursor:
         # A migration may hold a table locked, and PostgreSQL shows no expression of such a one.

@@ -214,6 +214,24 @@ def test_without_the_rights_nothing_is_claimed(pg_database: Database) -> None:
     assert len(errors) > 20
 
 
+def test_a_role_with_just_the_rights(pg_database: Database) -> None:
+    """What the documentation says that a login needs which is no superuser."""
+    schemas.make(pg_database, "aria")
+    sql(
+        pg_database,
+        """CREATE ROLE {prefix}checker LOGIN BYPASSRLS PASSWORD 'Secret-of-a-test-1';
+        GRANT {prefix}app, {prefix}report TO {prefix}checker;
+        GRANT SET ON PARAMETER session_replication_role TO {prefix}checker;
+        GRANT USAGE ON SCHEMA aria TO {prefix}checker;
+        GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA aria TO {prefix}checker""",
+    )
+    section = schemas.aria(pg_database.prefix)
+    by = pg_database.connect(f"{pg_database.prefix}checker", "Secret-of-a-test-1", autocommit=False)
+    outcome = checked(pg_database, section, by)
+    assert [f for f in outcome.findings if f.status is not Status.PASS] == []
+    assert outcome.matrix == checked(pg_database, section).matrix
+
+
 def test_a_predicate_that_is_wrong(pg_database: Database) -> None:
     schemas.make(pg_database, "aria")
     section = schemas.aria(pg_database.prefix)

@@ -82,6 +82,49 @@ def test_every_defect_is_found(pg_database: Database) -> None:
     assert missed == []
 
 
+# What looks like a defect and is none.
+FINE = {
+    "open, and limited by a restrictive policy": "ALTER POLICY tenant ON aria.patients USING (true);"
+    " CREATE POLICY fence ON aria.patients AS RESTRICTIVE USING (practice_id = (SELECT aria.tenant()))",
+    "open for the owner": "CREATE POLICY migrations ON aria.patients TO {prefix}owner USING (true)",
+    "BYPASSRLS that nobody can become": "CREATE ROLE {prefix}dump BYPASSRLS; GRANT {prefix}report TO {prefix}dump",
+    "view that nobody may read": "CREATE VIEW aria.names AS SELECT practice_id, name FROM aria.patients",
+    "function of the owner that is pinned and granted": "CREATE FUNCTION aria.n() RETURNS int SECURITY DEFINER"
+    " SET search_path = '' LANGUAGE sql AS 'SELECT 1'; REVOKE ALL ON FUNCTION aria.n() FROM PUBLIC",
+    "another tenant for each role": "CREATE POLICY harbour ON aria.patients FOR SELECT TO {prefix}owner"
+    " USING (practice_id = '11111111-1111-4111-8111-111111111111')",
+    "unique inside a tenant": "CREATE UNIQUE INDEX ON aria.patients (practice_id, lower(name))",
+    "published with a condition": "CREATE PUBLICATION {prefix}p FOR TABLE aria.patients WHERE (id = 1)",
+    "a setting that no policy asks": "ALTER ROLE {prefix}app SET app.colour = 'red'",
+    "a policy that asks a table that nobody may write": "CREATE TABLE aria.members (login name, practice uuid);"
+    " GRANT SELECT ON aria.members TO {prefix}app; CREATE POLICY members ON aria.patients FOR SELECT TO {prefix}app"
+    " USING (practice_id = (SELECT aria.tenant()) AND practice_id IN (SELECT practice FROM aria.members))",
+}
+
+
+def test_no_false_alarm(pg_database: Database) -> None:
+    schemas.make(pg_database, "aria")
+    section = schemas.aria(pg_database.prefix)
+    for identity in section["identities"]:
+        identity["sees"]["icd_codes"] = True
+    spec = parse(section)
+    alarms = {}
+    with opened(pg_database) as connection, connection.cursor() as cursor:
+        for name, sql in FINE.items():
+            cursor.execute(sql.replace("{prefix}", pg_database.prefix))
+            found = bad(within(connection, spec))
+            if found:
+                alarms[name] = [f"{f.subject} {f.title}: {f.evidence}" for f in found]
+            connection.rollback()
+    assert alarms == {}
+    section["exempt"] = [{"table": "patients", "rules": ["rls_forced"], "reason": "Owned by nobody who logs in"}]
+    with opened(pg_database) as connection, connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE aria.patients NO FORCE ROW LEVEL SECURITY")
+        found = within(connection, parse(section))
+    assert bad(found) == []
+    assert [f.waiver for f in found if f.status is Status.WAIVED] == ["Owned by nobody who logs in"]
+
+
 def test_each_rule_has_a_defect() -> None:
     assert {rule.name for rule in judge.RULES} <= {defect.rule for defect in DEFECTS}
 

@@ -26,6 +26,14 @@ GUIDE = (CHECKOUT / "docs" / "assurance.md").read_text(encoding="utf-8")
 EXAMPLES = [text for text in re.findall(r"^```yaml\n(.*?)^```$", GUIDE, re.S | re.M) if text.startswith("database:")]
 
 
+FILES = sorted((CHECKOUT / "docs" / "examples").glob("*.yml"))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_a_whole_file_is_valid(path: Path) -> None:
+    validate(load(path.read_text(encoding="utf-8"), path.name))
+
+
 @pytest.mark.parametrize("text", EXAMPLES)
 def test_an_example_is_valid(text: str) -> None:
     validate(load(text, "docs/assurance.md"))

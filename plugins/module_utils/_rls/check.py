@@ -153,9 +153,8 @@ def _fits(spec: RlsSpec, state: RlsState) -> None:
     for index, item in enumerate(spec.exempt):
         for number, rule in enumerate(item.rules):
             if rule not in rules:
-                raise SpecError(
-                    ("rls", "exempt", index, "rules", number), f"there is no rule {rule!r}.", near(rule, rules)
-                )
+                at = ("rls", "exempt", index, "rules", number)
+                raise SpecError(at, f"there is no rule {rule!r}.", near(rule, rules))
     known = {name for table in state.tables.values() for name in (table.full, table.name)}
     for index, name in enumerate(spec.tables):
         if name not in known:

@@ -26,7 +26,7 @@ from tests.throwaway import CHECKOUT
 LOGS = CHECKOUT / ".cache" / "logs"
 SANITY = CHECKOUT / ".cache" / "sanity"
 TAIL_LINES = 40
-TIMEOUT_SECONDS = 20 * 60
+TIMEOUT_SECONDS = 40 * 60
 
 ENVIRONMENT = {
     "COLUMNS": "160",

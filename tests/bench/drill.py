@@ -42,9 +42,20 @@ $B/pg_restore -h /var/lib/postgresql/bare -d restored --jobs=2 {dump}
 CLEAN = "/usr/lib/postgresql/17/bin/pg_ctl stop -D bare/data -m immediate -s; rm -rf bare"
 
 
+WORDS = (
+    "about after again allergy ankle antibiotic anxiety appetite arm asthma back before better blood breath chest "
+    "clinic  cold cough daily day dizzy doctor dose eight evening exercise fever five follow four given headache "
+    "heart hour  infection knee left less light little lung medicine mild milligrams month morning nausea neck "
+    "night nine normal  now nurse often once one pain patient please pressure pulse rash rest right sample scan "
+    "seven severe she sharp  shoulder side since six skin sleep slowly sometimes sore stomach stop sugar swelling "
+    "tablet take ten test that  the they three throat tired today tomorrow treatment two twice under until visit "
+    "walk water week weight when  while with without worse wrist year yes yesterday you"
+)
+
+
 def load(host: Host, scale: int, documents: int) -> None:
-    """The data, once: pgbench's tables and documents with nested values."""
-    size = f"{scale} {documents}"
+    """The data, once: pgbench's tables, and documents as transcripts are: some fields, and thirty words of text."""
+    size = f"{scale} {documents} transcripts"
     said = f"SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = '{DATABASE}'"
     if psql(host, "postgres", said) == size:
         return
@@ -57,10 +68,12 @@ def load(host: Host, scale: int, documents: int) -> None:
         host,
         DATABASE,
         "CREATE TABLE documents (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, doc jsonb NOT NULL);"
-        "INSERT INTO documents (doc) SELECT jsonb_build_object('id', i, 'name', md5(i::text), 'tags',"
-        " jsonb_build_array(i % 7, i % 11), 'nested', jsonb_build_object('at', i * 1000, 'text', md5((i * 3)::text)))"
-        f" FROM generate_series(1, {documents}) i;"
-        "CREATE INDEX ON documents USING gin (doc jsonb_path_ops);",
+        "INSERT INTO documents (doc) SELECT jsonb_build_object('id', i, 'audio', md5(i::text), 'tags',"
+        " jsonb_build_array(i % 7, i % 11), 'segments', jsonb_build_array(jsonb_build_object('at', i % 100000, 'text',"
+        " (SELECT string_agg(words[1 + (hashint8(i * 64 + n) & 2147483647) % cardinality(words)], ' ')"
+        " FROM generate_series(1, 30) n))))"
+        f" FROM generate_series(1, {documents}) i, (SELECT string_to_array('{WORDS}', ' ') AS words) w;"
+        "CREATE INDEX ON documents USING gin ((doc -> 'tags') jsonb_path_ops);",
     )
     psql(host, DATABASE, "VACUUM ANALYZE;")
     psql(host, "postgres", f"COMMENT ON DATABASE {DATABASE} IS '{size}';")
@@ -70,7 +83,7 @@ def prepare(host: Host, scale: int, documents: int) -> None:
     """The data and their set, once."""
     load(host, scale, documents)
     as_postgres = ("runuser", "-u", "postgres", "--")
-    size = f"{scale} {documents}"
+    size = f"{scale} {documents} transcripts"
     if host.run("sh", "-c", f"cat {SETS}/{SET}/size 2>/dev/null || true").strip() == size:
         return
     host.run("rm", "-rf", f"{SETS}/{SET}")

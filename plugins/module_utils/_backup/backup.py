@@ -19,7 +19,13 @@ from typing import Any
 from urllib.parse import quote
 
 from ansible_collections.dbops.postgres.plugins.module_utils import _postgres
-from ansible_collections.dbops.postgres.plugins.module_utils._backup import contents, drill_cluster, manifest, target
+from ansible_collections.dbops.postgres.plugins.module_utils._backup import (
+    backup_directory,
+    contents,
+    drill_cluster,
+    manifest,
+    target,
+)
 from ansible_collections.dbops.postgres.plugins.module_utils._backup.backup_spec import BackupSpec, chosen
 from ansible_collections.dbops.postgres.plugins.module_utils._backup.backup_stream import Fan, send
 from ansible_collections.dbops.postgres.plugins.module_utils._backup.manifest import (
@@ -135,6 +141,8 @@ class Backup:
         except (OSError, ValueError, KeyError, TypeError):
             left = ""
         os.unlink(self.state)
+        if self.spec.scratch:
+            backup_directory.remove(self.spec.scratch)
         if not target.SET_ID.fullmatch(left):
             return
         for place in self.targets:
@@ -212,7 +220,7 @@ class Backup:
             with ThreadPoolExecutor(max_workers=1) as pool:
                 tables = pool.submit(self._tables, looker, size)
                 try:
-                    dump = self._dump(set_id, name, major, snapshot, holder)
+                    dump = self._dump(set_id, name, major, size, snapshot, holder)
                     held = tables.result()
                 except BaseException:
                     looker.cancel()
@@ -235,14 +243,15 @@ class Backup:
                 for schema, table in contents.tables(cursor)
             }
 
-    def _dump(self, set_id: str, name: str, major: int, snapshot: str, holder: Any) -> StoredObject:
+    def _dump(self, set_id: str, name: str, major: int, size: int, snapshot: str, holder: Any) -> StoredObject:
         inside = major >= _ZSTD_INSIDE
-        level = self.spec.compression
+        level, jobs = self.spec.compression, self.spec.jobs
         compression = f"zstd:level={level}" if inside else "0"
+        parallel = jobs > 1
         command = self._tool(
             "pg_dump",
             major,
-            "--format=custom",
+            *(["--format=directory", f"--jobs={jobs}"] if parallel else ["--format=custom"]),
             f"--snapshot={snapshot}",
             f"--compress={compression}",
             f"--lock-wait-timeout={self.spec.lock_wait_seconds}s",
@@ -250,15 +259,19 @@ class Backup:
         )
         outside = [] if inside else [["zstd", f"-{level}", "--quiet", "--stdout"]]
         encrypted = bool(self.spec.recipients)
-        stored = quote(name, safe="") + ".dump" + ("" if inside else ".zst") + (".age" if encrypted else "")
+        endings = [".dump", ".tar" if parallel else "", "" if inside else ".zst", ".age" if encrypted else ""]
+        stored = quote(name, safe="") + "".join(endings)
         report = self.progress
 
-        def progress(size: int) -> None:
+        def progress(so_far: int) -> None:
             if report:
-                report(name, size, _copying(holder))
+                report(name, so_far, _copying(holder))
 
-        sent = send(self.fan, set_id, stored, [command, *outside, *self._encryption], progress if report else None)
-        return StoredObject(stored, sent.size, sent.sha256, encrypted=encrypted, compressed=not inside)
+        with contextlib.ExitStack() as stack:
+            if parallel:
+                command = stack.enter_context(backup_directory.dumped(self.spec.scratch, command, size))
+            sent = send(self.fan, set_id, stored, [command, *outside, *self._encryption], progress if report else None)
+        return StoredObject(stored, sent.size, sent.sha256, encrypted, compressed=not inside, archive=parallel)
 
     def _complete(self, made: Manifest) -> None:
         text = manifest.to_json(made)

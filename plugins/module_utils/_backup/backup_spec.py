@@ -45,6 +45,7 @@ class BackupSpec:
     :param hash_limit_gib: of a database, for ``auto``.
     :param recipients: age public keys; none: not encrypted.
     :param compression: level of zstd.
+    :param jobs: of pg_dump; more than one write into ``scratch``, in clear, before they are sent.
     :param max_age_hours: how old the newest set may become; the readiness report looks at it.
     """
 
@@ -57,6 +58,8 @@ class BackupSpec:
     hash_limit_gib: float = 100
     recipients: tuple[str, ...] = ()
     compression: int = 1
+    jobs: int = 1
+    scratch: str = ""
     lock_wait_seconds: int = 60
     max_age_hours: float = 26
     keep: Keep = Keep()
@@ -99,6 +102,7 @@ def _check(spec: BackupSpec) -> None:
     limits: dict[str, tuple[Any, float, float]] = {
         "port": (spec.port, 1, 65535),
         "compression": (spec.compression, 1, 19),
+        "jobs": (spec.jobs, 1, 64),
         "lock_wait_seconds": (spec.lock_wait_seconds, 1, 86400),
         "hash_limit_gib": (spec.hash_limit_gib, 0, 1_000_000),
         "max_age_hours": (spec.max_age_hours, 0.1, 10_000),
@@ -110,6 +114,13 @@ def _check(spec: BackupSpec) -> None:
     for name, (value, least, most) in limits.items():
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value <= most:
             raise DbopsError(f"backup: {name} is {value!r}", f"Give a number from {least:g} to {most:g}.")
+    if not isinstance(spec.scratch, str) or (spec.scratch and not spec.scratch.startswith("/")):
+        raise DbopsError(f"backup: scratch is {spec.scratch!r}", "Give the absolute path of a directory, or nothing.")
+    if spec.jobs > 1 and not spec.scratch:
+        raise DbopsError(
+            f"backup: {spec.jobs} jobs without a scratch directory",
+            "Several jobs of pg_dump write files, in clear, before they are sent: name a directory, or take one job.",
+        )
     both = sorted(set(spec.databases) & set(spec.exclude))
     if both:
         raise DbopsError(f"backup: {both[0]!r} is in databases and in exclude", "Decide.")

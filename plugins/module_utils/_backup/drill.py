@@ -224,7 +224,7 @@ class Drill:
         commands = restore_fetch.filters(item.encrypted, item.compressed, self.identity)
         path = local(made, item)
         try:
-            came = restore_fetch.fetch(self.target.read(set_id, item.name), commands, path)
+            came = restore_fetch.fetch(self.target.read(set_id, item.name), commands, path, archive=item.archive)
         except FileNotFoundError:
             return f"object {item.name} is missing"
         drill_cluster.give(path)
@@ -259,7 +259,7 @@ class Drill:
                 start = time.monotonic()
                 path = local(made, database.dump)
                 drill_load.restore(made, path, spec.jobs)
-                os.unlink(path)
+                restore_fetch.remove(path)
                 self.restored.append(RestoredDatabase(database.name, 0, 0, time.monotonic() - start))
             self.rto_seconds = time.monotonic() - begun
             note.detail = f"{len(found.databases)} database(s) with {spec.jobs} job(s) each"

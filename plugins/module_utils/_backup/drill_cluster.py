@@ -159,10 +159,13 @@ def identity() -> dict[str, Any]:
 
 
 def give(path: str) -> None:
-    """Let the user of the tools have a file or directory that we made."""
+    """Let the user of the tools have a file or directory that we made, with what is in it."""
     if name := account():
         entry = pwd.getpwnam(name)
         os.chown(path, entry.pw_uid, entry.pw_gid)
+        for directory, _directories, names in os.walk(path):
+            for inside in names:
+                os.chown(os.path.join(directory, inside), entry.pw_uid, entry.pw_gid, follow_symlinks=False)
 
 
 def area(path: str) -> str:

@@ -34,6 +34,7 @@ class StoredObject:
 
     :param encrypted: for age recipients.
     :param compressed: by zstd, outside of pg_dump.
+    :param archive: it is the tar of a dump in directory format.
     """
 
     name: str
@@ -41,6 +42,7 @@ class StoredObject:
     sha256: str
     encrypted: bool = False
     compressed: bool = False
+    archive: bool = False
 
 
 @dataclass(frozen=True)

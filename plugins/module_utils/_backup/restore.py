@@ -177,7 +177,8 @@ class Restore:
         path = os.path.join(place.files, "dump")
         commands = restore_fetch.filters(item.encrypted, item.compressed, self.identity)
         try:
-            came = restore_fetch.fetch(self.target.read(self.found.id, item.name), commands, path)
+            stored = self.target.read(self.found.id, item.name)
+            came = restore_fetch.fetch(stored, commands, path, archive=item.archive)
         except FileNotFoundError:
             raise BackupError([f"object {item.name} of set {self.found.id} is missing"]) from None
         drill_cluster.give(path)

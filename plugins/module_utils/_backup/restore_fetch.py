@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Generator, Iterable, Sequence
@@ -51,15 +52,20 @@ def filters(encrypted: bool, compressed: bool, identity: str) -> list[list[str]]
     return commands
 
 
-def fetch(chunks: Iterable[bytes], commands: Sequence[Sequence[str]], path: str) -> Fetched:
-    """Write an object through its filters into a new file of mode 0600.
+def fetch(chunks: Iterable[bytes], commands: Sequence[Sequence[str]], path: str, *, archive: bool = False) -> Fetched:
+    """Write an object through its filters into a new file of mode 0600, or an archive into a new directory.
 
     :raises DbopsError: a filter is not installed.
     :raises OSError: the disk is full.
     """
     digest, size = hashlib.sha256(), 0
     problems: list[str] = []
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    if archive:
+        os.mkdir(path, 0o700)
+        commands = [*commands, ["tar", "--extract", "--file=-", f"--directory={path}", "--no-same-owner"]]
+        descriptor = os.open(os.devnull, os.O_WRONLY)
+    else:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with open(descriptor, "wb", buffering=0) as file, _chain(commands, file, problems) as into:
         alive = True
         for chunk in chunks:
@@ -71,6 +77,14 @@ def fetch(chunks: Iterable[bytes], commands: Sequence[Sequence[str]], path: str)
                 except BrokenPipeError:
                     alive = False
     return Fetched(size, digest.hexdigest(), "; ".join(problems))
+
+
+def remove(path: str) -> None:
+    """Remove what was fetched."""
+    if os.path.isdir(path):
+        shutil.rmtree(path)
+    else:
+        os.unlink(path)
 
 
 def _write_all(into: IO[bytes], chunk: bytes) -> None:

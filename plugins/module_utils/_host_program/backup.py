@@ -9,7 +9,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.dbops.postgres.plugins.module_utils._backup.backup import Backup, Done
@@ -35,7 +35,9 @@ _HELP = {
 def run(given: Any) -> int:
     """Make a set; the exit status."""
     config = read_backup_config(given.backup_config)
-    done, problem = hold(config, given.label, given.wait, Terminal() if sys.stderr.isatty() else None)
+    last = evidence.previous("backup").get("stored_bytes", 0)
+    terminal = Terminal(int(last) if isinstance(last, (int, float)) else 0) if sys.stderr.isatty() else None
+    done, problem = hold(config, given.label, given.wait, terminal)
     if problem:
         tell(problem)
     return 1 if problem or done is None else 0
@@ -102,19 +104,25 @@ def _leave(config: BackupConfig, started: float, done: Done | None, problem: str
 
 @dataclass
 class Terminal:
-    """A line that tells what is going on, for whoever watches."""
+    """A line that tells what is going on, for whoever watches.
 
-    begun: float = 0.0
+    :param expected: bytes of the last set, by which the time that is left is guessed; 0: there was none.
+    """
+
+    expected: int = 0
+    begun: float = field(default_factory=time.monotonic)
     told: float = 0.0
-    database: str = ""
+    sizes: dict[str, int] = field(default_factory=dict)
 
     def __call__(self, database: str, size: int, table: str) -> None:
         now = time.monotonic()
-        if database != self.database:
-            self.database, self.begun = database, now
+        self.sizes[database] = size
         if now - self.told < 0.5:
             return
         self.told = now
-        rate = size / max(now - self.begun, 0.001)
-        sys.stderr.write(f"\r\033[K{database}: {size_of(size)} stored, {size_of(int(rate))}/s  {table}\r")
+        stored = sum(self.sizes.values())
+        rate = stored / max(now - self.begun, 0.001)
+        left = (self.expected - stored) / rate if rate and self.expected > stored else 0.0
+        words = f", about {duration(left)} left" if left else ""
+        sys.stderr.write(f"\r\033[K{database}: {size_of(stored)} stored, {size_of(int(rate))}/s{words}  {table}\r")
         sys.stderr.flush()

@@ -16,6 +16,7 @@ from tests.integration.backup.s3 import BUCKET, HOME, KEYS
 from tests.integration.servers import Database, create_database, drop_database
 
 BAD = 9444
+DUMPS = "/var/lib/postgresql/dumps"
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +60,31 @@ def test_a_set_is_complete_at_both_targets_and_a_drill_proves_it_from_each(saver
         assert status == 0, said
         assert "restored and proven" in said
     assert [place["sets"][0]["verified"] for place in saver.status()] == [True, True]
+
+
+def test_several_jobs_by_way_of_a_scratch_directory(saver: Saver, data: Database) -> None:
+    saver.host.run("install", "-d", "-o", "postgres", "-m", "0700", DUMPS)
+    saver.configure([saver.s3.target()], [data.name], jobs=2, scratch=DUMPS)
+    status, said = saver.run("backup", "--label", "killed", DBOPS_KILL_AT=9)
+    assert status in (-9, 137, 255), said
+    assert saver.host.run("ls", DUMPS) == "dump\n"
+    status, said = saver.run("backup")
+    assert status == 0, said
+    assert saver.host.run("ls", DUMPS) == ""
+    [set_id] = saver.complete()[0]
+    assert f"{data.name}.dump.tar" in saver.host.run("ls", f"{HOME}/{BUCKET}/db1/{set_id}")
+    config = json.dumps({"target": saver.s3.target(), "drill": {"scratch": SCRATCH}})
+    saver.host.run("sh", "-c", "cat >/etc/dbops-postgres/drill.json", text=config)
+    status, said = saver.run("drill")
+    assert status == 0, said
+    saver.host.run("mount", "-t", "tmpfs", "-o", "size=6m,mode=0700,uid=postgres", "tmpfs", DUMPS)
+    try:
+        status, said = saver.run("backup")
+    finally:
+        saver.host.run("umount", DUMPS)
+    assert status == 1
+    assert "free, the database is" in said
+    assert saver.complete() == [[set_id]]
 
 
 def test_nothing_lies_in_clear(saver: Saver, data: Database) -> None:

@@ -59,16 +59,19 @@ def run(tmp_path: Path, endpoint: str, bucket: str, *arguments: str, **options: 
     task |= {"access_key_id": "canary-key", "secret_access_key": SECRET}
     result = tmp_path / "result.json"
     result.unlink(missing_ok=True)
-    play = {
-        "hosts": "localhost",
-        "gather_facts": False,
-        "vars": {"ansible_python_interpreter": "{{ ansible_playbook_python }}"},
-        "tasks": [
-            {"dbops.postgres.s3_lifecycle": task, "register": "made"},
-            {"ansible.builtin.copy": {"dest": str(result), "content": "{{ made | to_json }}"}, "check_mode": False},
-        ],
-    }
-    (tmp_path / "play.yml").write_text(json.dumps([play]))
+    tasks = [
+        {"dbops.postgres.s3_lifecycle": task, "register": "made"},
+        {"ansible.builtin.copy": {"dest": str(result), "content": "{{ made | to_json }}"}, "check_mode": False},
+    ]
+    status, said = play(tmp_path, *arguments, tasks=tasks)
+    return status, said, json.loads(result.read_text()) if result.exists() else {}
+
+
+def play(tmp_path: Path, *arguments: str, **what: Any) -> tuple[int, str]:
+    """Run a play on the controller."""
+    interpreter = {"ansible_python_interpreter": "{{ ansible_playbook_python }}"}
+    whole = {"hosts": "localhost", "gather_facts": False, "vars": interpreter, **what}
+    (tmp_path / "play.yml").write_text(json.dumps([whole]))
     done = subprocess.run(
         [
             "ansible-playbook",
@@ -88,8 +91,7 @@ def run(tmp_path: Path, endpoint: str, bucket: str, *arguments: str, **options: 
         timeout=120,
         check=False,
     )
-    said = done.stdout + done.stderr
-    return done.returncode, said, json.loads(result.read_text()) if result.exists() else {}
+    return done.returncode, done.stdout + done.stderr
 
 
 def test_declared_rules_are_there_and_a_second_run_changes_nothing(tmp_path: Path, endpoint: str, bucket: str) -> None:
@@ -103,6 +105,24 @@ def test_declared_rules_are_there_and_a_second_run_changes_nothing(tmp_path: Pat
     status, _said, again = run(tmp_path, endpoint, bucket, rules=RULES)
     assert (status, again["changed"], again["actions"]) == (0, False, [])
     assert len(observe(client(endpoint), bucket)) == 5
+
+
+def test_the_role_declares_every_bucket_and_a_second_run_changes_nothing(
+    tmp_path: Path, endpoint: str, bucket: str
+) -> None:
+    item = {"bucket": bucket, "rules": RULES, "endpoint": endpoint, "region": "us-east-1", "path_style": True}
+    options = {
+        "object_expiry_buckets": [item],
+        "object_expiry_access_key_id": "canary-key",
+        "object_expiry_secret_access_key": SECRET,
+    }
+    role = {"role": "dbops.postgres.object_expiry", **options}
+    for arguments, recap, rules in ((["--check"], "changed=1", 0), ([], "changed=1", 5), ([], "changed=0", 5)):
+        status, said = play(tmp_path, *arguments, roles=[role])
+        assert status == 0, said
+        assert recap in said
+        assert SECRET not in said
+        assert len(observe(client(endpoint), bucket)) == rules
 
 
 def test_foreign_rules_stay_unless_it_is_exact(tmp_path: Path, endpoint: str, bucket: str) -> None:

@@ -21,7 +21,7 @@ CONTROLS = (
 )
 
 
-class Ended(Exception):
+class EndedError(Exception):
     """The module has ended."""
 
 
@@ -35,11 +35,11 @@ class Module:
 
     def exit_json(self, **result: Any) -> None:
         self.result = result
-        raise Ended
+        raise EndedError
 
     def fail_json(self, **result: Any) -> None:
         self.result = {"failed": True, **result}
-        raise Ended
+        raise EndedError
 
     @staticmethod
     def atomic_move(source: str, target: str) -> None:
@@ -51,7 +51,7 @@ def finding(control: str, status: Status, severity: Severity = Severity.HIGH) ->
 
 
 def finished(module: Module, *findings: Finding, **more: Any) -> dict[str, Any]:
-    with pytest.raises(Ended):
+    with pytest.raises(EndedError):
         _checked.finish(module, "pg_index_check", "shop", CONTROLS, findings, **more)
     return module.result
 

@@ -226,8 +226,8 @@ def _generated(cursor: extensions.cursor, wanted: Generate) -> Mapping[str, int]
     made: dict[tuple[str, str], int] = {}
     for key in counts:
         _empty(cursor, key)
-    # So the rows go to new files, which the rollback removes. Otherwise it would leave the tables larger than they were,
-    # and the next plans would be dearer.
+    # So the rows go to new files, which the rollback removes. Otherwise the tables would be larger than they were
+    # afterwards, and the next plans dearer.
     everything = Joined(tuple(Ident(*key) for key in counts))
     _generating(cursor, "its tables", Sql("TRUNCATE {} CASCADE", (everything,)))
     for key, count in counts.items():

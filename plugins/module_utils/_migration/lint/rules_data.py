@@ -93,7 +93,8 @@ def update(ctx: Context, node: Any) -> Iterator[Hit]:
     table = name_of(node.relation)
     if _every_row(node.whereClause) and not ctx.catalog.is_new(table):
         target = node.targetList[0]
-        value = "DEFAULT" if type(target.val).__name__ == "MultiAssignRef" else sql_of(target.val)
+        kind = type(target.val).__name__
+        value = "DEFAULT" if kind == "MultiAssignRef" else sql_of(target.val)
         command, row = f"UPDATE {sql_of(node.relation)} SET {quoted(target.name)} = {value}", ""
         if node.fromClause:
             command += f" FROM {', '.join(map(sql_of, node.fromClause))}"

@@ -271,7 +271,8 @@ class _Maker:
         return (_LOCK_TIMEOUT, self.sql("ALTER TABLE {table} ALTER COLUMN {key} DROP NOT NULL"))
 
     def contract(self, drop_type: bool) -> tuple[Sql, ...]:
-        found = list(self.undo_step())
+        # A check of both columns goes with the column.
+        found = list(self.undo_step() if self.column.not_null else self.undo_step()[:-1])
         if self.column.default is not None:
             key = Literal(self.column.labels.index(self.column.default) + 1)
             found.append(self.sql("ALTER TABLE {table} ALTER COLUMN {key} SET DEFAULT {value}", value=key))

@@ -349,3 +349,18 @@ def test_evidence_for_the_readiness_report(pg_database: Database, monkeypatch: p
     with patch_module_args(foretold), pytest.raises(SystemExit, match="1"):
         pg_enum_check.main()
     assert left == []
+
+
+@pytest.mark.parametrize("column", ["status", "previous"])
+def test_the_way_back_of_the_contract_has_the_same_rows(pg_database: Database, column: str) -> None:
+    connection = pg_database.connect()
+    shop(connection, 500)
+    steps = generated(connection, column)
+    for step in steps[:-1]:
+        apply(connection, step)
+    before, data = query(connection, CATALOG), query(connection, DATA)
+    apply(connection, steps[-1])
+    apply(connection, steps[-1], back=True)
+    assert sorted(query(connection, CATALOG)) == sorted(before)
+    assert query(connection, DATA) == data
+    connection.close()

@@ -33,6 +33,7 @@ _CHECKS = (
     ("E-2", "pg_schema_drift_check", "Role schema_drift, or playbook drift.", _AGES),
     ("E-3", "pg_migrate", "Playbook migrate.", not _AGES),
     ("E-4", "pg_migrate", "Playbook migrate.", not _AGES),
+    ("E-5", "pg_seed_guard", "Playbook seed_guard.", _AGES),
     ("E-6", "pg_enum_check", "Playbook assure.", _AGES),
     ("T-1", "pg_rls_check", "Playbook assure.", _AGES),
     ("T-2", "pg_constraint_check", "Playbook assure.", _AGES),

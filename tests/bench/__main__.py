@@ -22,6 +22,7 @@ BENCHES = (
     "rls",
     "assurance",
 )
+BENCHES = ("access", "access_scale", "pool", "backup", "drill", "lint", "drift", "seed_guard", "migrate")
 
 
 def main(names: list[str]) -> int:

@@ -1,0 +1,124 @@
+# Copyright (c) 2026 the dbops.postgres authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs on a throwaway host, beside the collection's module_utils: a run of pg_migrate, with a fault at a chosen moment.
+
+    python3 on_host.py migrate PARAMETERS
+    python3 on_host.py look DATABASE
+    python3 on_host.py snapshot DATABASE
+
+A run prints its record, a look everything that is in a database, a snapshot its schema.
+
+DBOPS_SQL is executed in the database as the stage apply begins. DBOPS_KILL=3 makes the run kill itself at the third
+time that it writes down where it stands, DBOPS_KILL_AFTER=3 just after that, DBOPS_KILL_LATER=3 a second later,
+DBOPS_KILL_SWAP before a restored database takes its place. DBOPS_TERMINATE ends its session before the first commit;
+DBOPS_TERMINATE=crash kills it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import signal
+import sys
+import threading
+from typing import Any
+
+sys.path.insert(0, os.environ.get("DBOPS_CODE", "/opt/dbops"))
+
+from ansible_collections.dbops.postgres.plugins.module_utils import _postgres
+from ansible_collections.dbops.postgres.plugins.module_utils._backup import contents, restore_database
+from ansible_collections.dbops.postgres.plugins.module_utils._host_program import migrate
+from ansible_collections.dbops.postgres.plugins.module_utils._migration import apply, run_state
+from ansible_collections.dbops.postgres.plugins.module_utils._postgres import Login
+from ansible_collections.dbops.postgres.plugins.module_utils._schema import observe
+
+LIVE = Login()
+
+
+def execute(database: str, text: str) -> None:
+    connection = _postgres.connect(LIVE, database, autocommit=True)
+    with connection.cursor() as cursor:
+        cursor.execute("SET search_path = public")
+        cursor.execute(text)
+    connection.close()
+
+
+def faults(database: str) -> None:
+    saves = 0
+    save, run, note = run_state.Store.save, apply.Apply.run, apply.Apply._note
+    names = ("DBOPS_KILL", "DBOPS_KILL_AFTER", "DBOPS_KILL_LATER")
+    kill, after, later = (int(os.environ.get(name) or 0) for name in names)
+
+    def counted(store: run_state.Store, state: run_state.State) -> run_state.State:
+        nonlocal saves
+        saves += 1
+        if saves == kill:
+            os.kill(os.getpid(), signal.SIGKILL)
+        found = save(store, state)
+        if saves == after:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if saves == later:
+            threading.Timer(1, os.kill, (os.getpid(), signal.SIGKILL)).start()
+        return found
+
+    def surprised(self: apply.Apply, *given: Any) -> None:
+        if text := os.environ.get("DBOPS_SQL"):
+            execute(database, text)
+        run(self, *given)
+
+    def ended(self: apply.Apply, cursor: Any, *given: Any) -> None:
+        pid = cursor.connection.info.backend_pid
+        if os.environ["DBOPS_TERMINATE"] == "crash":
+            os.kill(pid, signal.SIGKILL)  # the whole server starts anew
+        else:
+            execute(database, f"SELECT pg_catalog.pg_terminate_backend({pid}, 5000)")
+        note(self, cursor, *given)
+
+    run_state.Store.save = counted  # type: ignore
+    apply.Apply.run = surprised  # type: ignore
+    if os.environ.get("DBOPS_KILL_SWAP"):
+        restore_database.swap = lambda *_given: os.kill(os.getpid(), signal.SIGKILL)
+    if os.environ.get("DBOPS_TERMINATE"):
+        apply.Apply._note = ended  # type: ignore
+
+
+def tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def run(text: str) -> int:
+    params = json.loads(text)
+    faults(params["database"])
+    check = params.pop("check", False)
+    found, path = migrate.hold(params, check=check, tell=tell, database_url=params.pop("database_url", ""))
+    print(json.dumps({**dataclasses.asdict(found), "passed": found.passed, "path": path}))
+    return found.exit_status
+
+
+def look(database: str) -> int:
+    connection = _postgres.connect(LIVE, database)
+    with connection.cursor() as cursor:
+        contents.prepare(cursor)
+        found = {
+            "schema": contents.schema(cursor),
+            "rows": {f"{s}.{t}": str(contents.table(cursor, s, t, hashed=True)) for s, t in contents.tables(cursor)},
+            "sequences": {name: str(state) for name, state in contents.sequences(cursor).items()},
+            "options": contents.options(cursor),
+        }
+    connection.close()
+    print(json.dumps(found))
+    return 0
+
+
+def snapshot(database: str) -> int:
+    connection = _postgres.connect(LIVE, database)
+    with connection.cursor() as cursor:
+        print(observe.snapshot(cursor).to_json())
+    connection.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit({"migrate": run, "look": look, "snapshot": snapshot}[sys.argv[1]](sys.argv[2]))

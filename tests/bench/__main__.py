@@ -21,8 +21,8 @@ BENCHES = (
     "constraints",
     "rls",
     "assurance",
+    "migrate",
 )
-BENCHES = ("access", "access_scale", "pool", "backup", "drill", "lint", "drift", "seed_guard", "migrate")
 
 
 def main(names: list[str]) -> int:

@@ -134,3 +134,6 @@ CREATE TRIGGER profile AFTER INSERT ON signups FOR EACH ROW EXECUTE FUNCTION pro
 -- a foreign key that is narrower than what it references
 CREATE TABLE wide (id bigint PRIMARY KEY, code text NOT NULL UNIQUE);
 CREATE TABLE narrow (wide integer PRIMARY KEY REFERENCES wide, code varchar(4) NOT NULL REFERENCES wide (code), tiny smallint REFERENCES wide);
+
+-- two references to one table that must differ, and a check over more columns than can be looked at together
+CREATE TABLE follows (who integer REFERENCES wide, whom integer REFERENCES wide, PRIMARY KEY (who, whom), CHECK (who <> whom));

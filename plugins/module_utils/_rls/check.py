@@ -151,10 +151,10 @@ def _fits(spec: RlsSpec, state: RlsState) -> None:
             raise SpecError(("rls", "application_roles", index), f"there is no role {role!r} on this server.")
     rules = [rule.name for rule in RULES]
     for index, item in enumerate(spec.exempt):
-        for place, name in enumerate(item.rules):
-            if name not in rules:
-                where = ("rls", "exempt", index, "rules", place)
-                raise SpecError(where, f"there is no rule {name!r}.", near(name, rules))
+        for number, rule in enumerate(item.rules):
+            if rule not in rules:
+                at = ("rls", "exempt", index, "rules", number)
+                raise SpecError(at, f"there is no rule {rule!r}.", near(rule, rules))
     known = {name for table in state.tables.values() for name in (table.full, table.name)}
     for index, name in enumerate(spec.tables):
         if name not in known:

@@ -111,7 +111,7 @@ def environment_of(cluster_name: str) -> str:
     """What the server says it is: what stands behind the ``@`` in its cluster_name, in one word."""
     if "@" not in cluster_name:
         return ""
-    said = cluster_name.rpartition("@")[2]
+    said = cluster_name.rpartition("@")[2].lower()
     return _SAME.get(said, said)
 
 

@@ -232,6 +232,23 @@ def test_a_role_with_just_the_rights(pg_database: Database) -> None:
     assert outcome.matrix == checked(pg_database, section).matrix
 
 
+def test_a_condition_that_the_identity_answers_otherwise(pg_database: Database) -> None:
+    """Whose row it is depends on rows that the identity does not see: to it, every row looks like its own."""
+    sql(
+        pg_database,
+        f"""CREATE ROLE {{prefix}}app; CREATE TABLE t (tenant uuid NOT NULL, id int PRIMARY KEY);
+        CREATE TABLE sold (tenant uuid NOT NULL, id int PRIMARY KEY);
+        INSERT INTO t VALUES ('{A}', 1), ('{A}', 2), ('{B}', 3); INSERT INTO sold VALUES ('{A}', 1), ('{B}', 2);"""
+        + protected("t", "true")
+        + protected("sold"),
+    )
+    section = spec(pg_database.prefix)
+    for identity in section["identities"]:
+        identity["sees"]["t"] = "NOT EXISTS (SELECT FROM public.sold s WHERE s.id = t.id AND s.tenant = '" + B + "')"
+    outcome = checked(pg_database, {**section, "identities": section["identities"][:1]})
+    assert outcome.matrix["a"]["public.t"]["SELECT"] == "foreign"
+
+
 def test_a_predicate_that_is_wrong(pg_database: Database) -> None:
     schemas.make(pg_database, "aria")
     section = schemas.aria(pg_database.prefix)

@@ -147,7 +147,7 @@ def fingerprint(database: Database) -> list[Any]:
     connection = database.connect()
     try:
         with connection.cursor() as cursor:
-            for catalog in ("pg_policy", "pg_attribute", "pg_constraint", "pg_trigger", "pg_proc", "pg_statistic"):
+            for catalog in ("pg_policy", "pg_attribute", "pg_constraint", "pg_trigger", "pg_proc"):
                 cursor.execute(
                     f"SELECT md5(string_agg(x.xmin::text || x.ctid::text, ',' ORDER BY x.ctid)) FROM {catalog} x"
                 )
@@ -164,6 +164,11 @@ def fingerprint(database: Database) -> list[Any]:
                     found.append((name, cursor.fetchone()))
             cursor.execute("SELECT sequencename, last_value FROM pg_sequences ORDER BY 1")
             found += cursor.fetchall()
+            cursor.execute(
+                "SELECT md5(string_agg(s::text, ',' ORDER BY tablename, attname)) FROM pg_stats s"
+                " WHERE schemaname = 'aria'"
+            )
+            found.append(cursor.fetchone())
             cursor.execute(
                 "SELECT relname, n_tup_ins, n_tup_upd, n_tup_del, n_dead_tup, n_live_tup FROM pg_stat_user_tables"
                 " ORDER BY 1"

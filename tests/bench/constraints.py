@@ -11,6 +11,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from ansible_collections.dbops.postgres.plugins.module_utils._constraints.run import Outcome, run
@@ -68,10 +69,7 @@ def main() -> int:
     """A line for each schema and version; fails when one misses a limit."""
     made = {version: server for version in VERSIONS if (server := given(version))} or throwaway()
     failed = False
-    cases: dict[str, Callable[[Database], None]] = {
-        name: lambda database, name=name: schemas.load(database, name)  # type: ignore[misc]
-        for name in schemas.NAMES
-    }
+    cases: dict[str, Callable[[Database], None]] = {name: partial(schemas.load, name=name) for name in schemas.NAMES}
     cases["hard"] = written(HARD.read_text())
     cases[f"{TABLES} tables"] = written(many())
     for name, make in cases.items():

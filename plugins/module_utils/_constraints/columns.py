@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 from ansible_collections.dbops.postgres.plugins.module_utils._constraints import rows, values
@@ -19,6 +20,7 @@ from ansible_collections.dbops.postgres.plugins.module_utils._constraints.solve 
 from ansible_collections.dbops.postgres.plugins.module_utils._constraints.state import (
     CHECK,
     EXCLUSION,
+    FOREIGN_KEY,
     KEYS,
     Database,
     NoRowError,
@@ -44,6 +46,7 @@ class Columns:
         self._plain: dict[tuple[int, int], Row] = {}
         self._domains: dict[tuple[int, str], list[str]] = {}
         self._keys: dict[int, frozenset[str]] = {}
+        self._narrow = _narrow(database)
 
     def forget(self, oid: int, number: int) -> None:
         """Choose values anew for a row, because some of them are taken."""
@@ -59,7 +62,7 @@ class Columns:
             found: Row = {}
             for name in table.written:
                 column = table.columns[name]
-                text = self.value(column.type, column.typmod, number)
+                text = self._own(table, name, number)
                 if text is None and column.has_default:
                     continue
                 if name in keyed:
@@ -84,13 +87,17 @@ class Columns:
 
     def _free(self, table: Table, name: str, number: int, text: str | None) -> str | None:
         """The next value that no other row has; the first one again where all have been used."""
-        column = table.columns[name]
         taken = self._others(table, name, number)
         for further in range(1, FURTHER):
             if text not in taken:
                 return text
-            text = self.value(column.type, column.typmod, number + further)
-        return self.value(column.type, column.typmod, number)
+            text = self._own(table, name, number + further)
+        return self._own(table, name, number)
+
+    def _own(self, table: Table, name: str, number: int) -> str | None:
+        """A value by type, that of the narrowest column which references this one."""
+        column = table.columns[name]
+        return self.value(*self._narrow.get((table.oid, name), (column.type, column.typmod)), number)
 
     def value(self, oid: int, typmod: int, number: int) -> str | None:
         """The ``number``-th value of a type, also of a domain with checks."""
@@ -250,3 +257,26 @@ class Columns:
         elif None in found:
             found.remove(None)
         return list(dict.fromkeys(found))
+
+
+def _narrow(database: Database) -> dict[tuple[int, str], tuple[int, int]]:
+    """Columns that are referenced by narrower ones (integer by smallint, text by varchar(5)): their type."""
+    found: dict[tuple[int, str], tuple[int, int]] = {}
+    for key in database.constraints.values():
+        for name, to in zip(key.columns, key.target_columns) if key.kind == FOREIGN_KEY else ():
+            child = database.tables[key.table].columns[name]
+            for oid in database.leaves(key.target):
+                parent = database.tables[oid].columns[to]
+                known = found.get((oid, to), (parent.type, parent.typmod))
+                if _width(database, child.type, child.typmod) < _width(database, *known):
+                    found[(oid, to)] = (child.type, child.typmod)
+    return found
+
+
+def _width(database: Database, oid: int, typmod: int) -> float:
+    kind = database.types.get(oid)
+    if kind is None or kind.kind != "b":
+        return math.inf
+    if kind.name in ("varchar", "bpchar") and typmod >= 4:
+        return typmod - 4
+    return {"int2": 2, "int4": 4, "int8": 8}.get(kind.name, math.inf)

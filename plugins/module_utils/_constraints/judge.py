@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ansible_collections.dbops.postgres.plugins.module_utils._constraints.spec import Expected, Spec
+from ansible_collections.dbops.postgres.plugins.module_utils._constraints.spec import Exemption, Expected, Spec
 from ansible_collections.dbops.postgres.plugins.module_utils._constraints.state import (
     CHECK,
     EXCLUSION,
@@ -147,6 +147,18 @@ def findings(database: Database, proofs: Sequence[Proof], spec: Spec) -> list[Fi
                 title="declared constraint",
             )
         )
+    for excuse in idle(database, proofs, spec):
+        found.append(
+            Finding(
+                CONTROL,
+                " ".join(part for part in (excuse.table, excuse.constraint) if part),
+                Severity.MEDIUM,
+                Status.FAIL,
+                f"exempt in the spec file, and no such constraint is there: {excuse.reason}",
+                "Take it out of constraints.exempt, or correct its names.",
+                title="exemption",
+            )
+        )
     found.append(_coverage(database, proofs, spec))
     return found
 
@@ -205,6 +217,13 @@ def _remedy(proof: Proof, item: Constraint) -> str:
     if "index is invalid" in proof.reason:
         return "REINDEX INDEX CONCURRENTLY, after mending rows that are there twice."
     return "Find out why PostgreSQL takes the row: session_replication_role, a trigger, a changed function."
+
+
+def idle(database: Database, proofs: Iterable[Proof], spec: Spec) -> list[Exemption]:
+    """Exemptions that name nothing that is there: a typing error, or what is left of a dropped constraint."""
+    items = [database.constraints[proof.constraint] for proof in proofs]
+    named = [(place(database, item), item.name) for item in items]
+    return [excuse for excuse in spec.exempt if not any(excuse.names(*name) for name in named)]
 
 
 def missing(database: Database, wanted: Iterable[Expected]) -> list[Expected]:

@@ -25,6 +25,10 @@ class Exemption:
     constraint: str
     reason: str
 
+    def names(self, table: str, constraint: str) -> bool:
+        """Whether it is about this constraint."""
+        return fnmatchcase(table, self.table or "*") and fnmatchcase(constraint, self.constraint or "*")
+
 
 @dataclass(frozen=True)
 class Expected:
@@ -66,10 +70,7 @@ class Spec:
 
     def excuse(self, table: str, constraint: str) -> str:
         """The reason why a constraint is exempt; empty: it is not."""
-        for item in self.exempt:
-            if fnmatchcase(table, item.table or "*") and fnmatchcase(constraint, item.constraint or "*"):
-                return item.reason
-        return ""
+        return next((item.reason for item in self.exempt if item.names(table, constraint)), "")
 
 
 def parse(file: SpecFile) -> Spec:

@@ -130,3 +130,7 @@ CREATE TABLE profiles (id uuid PRIMARY KEY REFERENCES signups ON DELETE CASCADE,
 CREATE FUNCTION profile() RETURNS trigger LANGUAGE plpgsql AS
 $$BEGIN INSERT INTO hard.profiles (id, name) VALUES (NEW.id, NEW.mail); RETURN NULL; END$$;
 CREATE TRIGGER profile AFTER INSERT ON signups FOR EACH ROW EXECUTE FUNCTION profile();
+
+-- a foreign key that is narrower than what it references
+CREATE TABLE wide (id bigint PRIMARY KEY, code text NOT NULL UNIQUE);
+CREATE TABLE narrow (wide integer PRIMARY KEY REFERENCES wide, code varchar(4) NOT NULL REFERENCES wide (code), tiny smallint REFERENCES wide);

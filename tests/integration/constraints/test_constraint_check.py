@@ -238,6 +238,20 @@ def test_what_is_refused(
     assert message in module(capsys, pg_database, **options)["msg"]
 
 
+def test_a_sequence_that_a_trigger_moves_is_named(pg_database: Database) -> None:
+    sql(
+        pg_database,
+        "CREATE SEQUENCE quiet; CREATE SEQUENCE loud; SELECT nextval('quiet'), nextval('loud')",
+        "CREATE TABLE t (id int PRIMARY KEY DEFAULT nextval('quiet'), no int)",
+        """CREATE FUNCTION number() RETURNS trigger LANGUAGE plpgsql AS
+           $$BEGIN NEW.no := nextval('loud'); RETURN NEW; END$$""",
+        "CREATE TRIGGER number BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION number()",
+    )
+    outcome = looked(pg_database, Spec())
+    assert outcome.coverage == 100
+    assert outcome.sequences == ("public.loud",)
+
+
 def test_values_of_the_spec_file_help(pg_database: Database) -> None:
     sql(
         pg_database,

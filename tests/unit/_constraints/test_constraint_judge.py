@@ -125,6 +125,12 @@ def test_findings() -> None:
     assert not passed(unseen(SEEN, ["c2"]))
 
 
+def test_an_exemption_that_names_nothing_is_told() -> None:
+    spec = Spec(exempt=(Exemption("s.t1", "t_*", "used"), Exemption("s.t9", "", "typing error")))
+    (told,) = [f for f in findings(SEEN, [Proof("c1", PROVEN)], spec) if f.title == "exemption"]
+    assert (told.subject, told.status) == ("s.t9", Status.FAIL)
+
+
 def test_what_fails_for_one_reason_is_one_finding() -> None:
     proofs = [Proof("c1", NOT_TRIED, "no row"), Proof("c2", NOT_TRIED, "no row")]
     (untried,) = [f for f in findings(SEEN, proofs, Spec()) if f.title == "constraint not tried"]

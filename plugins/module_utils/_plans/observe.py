@@ -224,27 +224,37 @@ def _generated(cursor: extensions.cursor, wanted: Generate) -> Mapping[str, int]
     tables = _tables(cursor)
     counts = generate.needed(tables, wanted)
     made: dict[tuple[str, str], int] = {}
-    result = {}
+    for key in counts:
+        _empty(cursor, key)
+    # So the rows go to new files, which the rollback removes. Otherwise the tables would be larger than they were
+    # afterwards, and the next plans dearer.
+    everything = Joined(tuple(Ident(*key) for key in counts))
+    _generating(cursor, "its tables", Sql("TRUNCATE {} CASCADE", (everything,)))
     for key, count in counts.items():
         name = ".".join(key)
-        try:
-            # Said so that it is no candidate of pg_stat_statements.
-            cursor.execute(
-                _postgres.compose(Sql("SELECT pg_catalog.count(*) FROM (SELECT FROM {} LIMIT 1) r", (Ident(*key),)))
-            )
-            if (cursor.fetchone() or (0,))[0]:
-                raise DbopsError(
-                    f"plans.generate: {name} has rows", "Rows are made in empty tables of a throwaway database only."
-                )
-            cursor.execute(_postgres.compose(generate.insert(tables[key], count, made, tables, wanted.distinct)))
-            result[name] = made[key] = cursor.rowcount
-            cursor.execute(_postgres.compose(Sql("ANALYZE {}", (Ident(*key),))))
-        except psycopg2.Error as error:
-            raise DbopsError(
-                f"plans.generate: no rows can be made for {name}: {_message(error)}",
-                "Insert rows by a script before, or leave the table out.",
-            ) from None
-    return result
+        made[key] = _generating(cursor, name, generate.insert(tables[key], count, made, tables, wanted.distinct))
+        _generating(cursor, name, Sql("ANALYZE {}", (Ident(*key),)))
+    return {".".join(key): count for key, count in made.items()}
+
+
+def _empty(cursor: extensions.cursor, key: tuple[str, str]) -> None:
+    # Said so that it is no candidate of pg_stat_statements.
+    cursor.execute(_postgres.compose(Sql("SELECT pg_catalog.count(*) FROM (SELECT FROM {} LIMIT 1) r", (Ident(*key),))))
+    if (cursor.fetchone() or (0,))[0]:
+        raise DbopsError(
+            f"plans.generate: {'.'.join(key)} has rows", "Rows are made in empty tables of a throwaway database only."
+        )
+
+
+def _generating(cursor: extensions.cursor, name: str, statement: Sql) -> int:
+    try:
+        cursor.execute(_postgres.compose(statement))
+    except psycopg2.Error as error:
+        raise DbopsError(
+            f"plans.generate: no rows can be made for {name}: {_message(error)}",
+            "Insert rows by a script before, or leave the table out.",
+        ) from None
+    return cursor.rowcount
 
 
 def _tables(cursor: extensions.cursor) -> Mapping[tuple[str, str], generate.Table]:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -131,6 +132,20 @@ def test_what_the_statistics_tell(pg_database: Database, capsys: pytest.CaptureF
     assert "failed" not in result
     assert not result["passed"]  # whether an index is unused is not known the day after a reset
     assert [item["title"] for item in result["findings"] if item["status"] == "not_tested"] == ["unused index"]
+
+
+def test_statistics_are_not_older_than_the_database(good: Database, cursor: extensions.cursor) -> None:
+    seen = catalog(cursor, [], usage=True)
+    assert seen.now - seen.nodes[0].since < datetime.timedelta(minutes=30)
+
+
+def test_what_a_foreign_key_refers_to_is_kept(cursor: extensions.cursor) -> None:
+    cursor.execute("CREATE TABLE app.a (x int); CREATE UNIQUE INDEX z_first ON app.a (x)")
+    cursor.execute(
+        "CREATE TABLE app.b (x int PRIMARY KEY REFERENCES app.a (x)); CREATE UNIQUE INDEX later ON app.a (x)"
+    )
+    doubles = [item.subject for item in broken(looked(cursor)) if item.title == "duplicate index"]
+    assert doubles == ["app.later"]
 
 
 def test_every_remedy_of_a_missing_index_runs_and_mends(cursor: extensions.cursor) -> None:

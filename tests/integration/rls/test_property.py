@@ -92,7 +92,7 @@ def test_attempts_find_what_policies_mean(pg_database: Database) -> None:
         )
         connection.commit()
 
-        @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+        @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
         @given(policies)
         def agrees(chosen: list[Policy]) -> None:
             try:

@@ -45,7 +45,7 @@ def words(text: str) -> list[str]:
 
 def bare(text: str) -> str:
     """The text with every literal, quoted name and comment replaced by a space."""
-    return "".join(" " if quoted or token is None else token for token, _, quoted in _tokens(text))
+    return "".join(" " if quoted or token is None else token for token, start, quoted in _tokens(text))
 
 
 def _tokens(text: str) -> Iterator[tuple[str | None, int, bool]]:

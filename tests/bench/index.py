@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The index check of a database with 1,000 tables and 4,000 indexes, and of one with 100, with the queries counted.
 
-    python -m tests.bench.index
+python -m tests.bench.index
 """
 
 from __future__ import annotations

@@ -252,8 +252,9 @@ def _integrity(catalog: Catalog) -> list[str]:
         "  # Columns that look like references and have no foreign key. The targets are guesses.",
         "  # references:",
     ]
+    keyed = _keyed(catalog)
     for table, column in found:
-        target = _target(catalog, table, column)
+        target = _target(keyed, table, column)
         item = {"table": _name(table), "columns": [column], "target": target or {"table": "FILL IN", "columns": ["id"]}}
         lines.append(
             f"  #   - {flow(item)}" + ("" if target else "  # of this database, or add database, host and port")
@@ -261,16 +262,25 @@ def _integrity(catalog: Catalog) -> list[str]:
     return lines
 
 
-def _target(catalog: Catalog, table: Table, column: str) -> dict[str, Any] | None:
-    """The table whose name, or its plural, the column has, with its key; in the same schema if there are several."""
+def _keyed(catalog: Catalog) -> dict[str, list[tuple[Table, str]]]:
+    """Tables whose primary key is one column, with it, by their bare name."""
+    found: dict[str, list[tuple[Table, str]]] = {}
+    for table in sorted(_tables(catalog), key=lambda table: table.full_name):
+        for index in catalog.seen.on(table.oid):
+            if index.primary and len(index.definition.keys) == 1:
+                found.setdefault(_bare(table.name), []).append((table, index.definition.keys[0].column))
+    return found
+
+
+def _target(keyed: Mapping[str, list[tuple[Table, str]]], table: Table, column: str) -> dict[str, Any] | None:
+    """The table whose name, or its plural, the column has, with its key; one of the same schema if there is any."""
     stem = _bare(re.sub(r"_id$|Id$", "", column))
-    names = {stem, f"{stem}s", f"{stem}es", f"{stem[:-1]}ies"}
-    for other in sorted(_tables(catalog), key=lambda other: (other.schema != table.schema, other.full_name)):
-        if _bare(other.name) in names and other.oid != table.oid:
-            for index in catalog.seen.on(other.oid):
-                if index.primary and len(index.definition.keys) == 1:
-                    return {"table": _name(other), "columns": [index.definition.keys[0].column]}
-    return None
+    names = (stem, f"{stem}s", f"{stem}es", f"{stem[:-1]}ies")
+    others = [other for name in names for other in keyed.get(name, ()) if other[0].oid != table.oid]
+    if not others:
+        return None
+    other, key = min(others, key=lambda other: other[0].schema != table.schema)
+    return {"table": _name(other), "columns": [key]}
 
 
 def _bare(name: str) -> str:

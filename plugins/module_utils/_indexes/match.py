@@ -51,6 +51,7 @@ def same(have: Definition, wanted: Definition) -> bool:
         have.method == wanted.method
         and have.unique == wanted.unique
         and have.nulls_not_distinct == wanted.nulls_not_distinct
+        and have.immediate == wanted.immediate
         and have.predicate == wanted.predicate
         and set(have.include) == set(wanted.include)
         and len(have.keys) == len(wanted.keys)

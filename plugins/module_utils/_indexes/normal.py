@@ -38,8 +38,9 @@ SELECT coalesce(pg_catalog.pg_get_expr(i.indpred, i.indrelid), ''),
 
 def normalise(login: Login, database: str, seen: Observed, required: Sequence[Wanted]) -> Normal:
     """Required indexes in the server's words."""
-    if not any(left for _, left in (_known(wanted, seen) for wanted in required)):
-        return Normal(tuple(_known(wanted, seen)[0] for wanted in required))
+    known = [_known(wanted, seen) for wanted in required]
+    if not any(left for wanted, left in known):
+        return Normal(tuple(wanted for wanted, left in known))
     connection = _postgres.connect(login, database)
     try:
         with connection.cursor() as cursor:

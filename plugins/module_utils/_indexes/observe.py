@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
 from collections.abc import Generator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -41,15 +42,24 @@ scope AS MATERIALIZED (
                         AND e.objid = c.oid AND e.deptype = 'e'))
 """
 
-# Statistics that were never reset begin no later than the server did: it is the age that can be relied on.
+# When the statistics begin: at a reset of this database's, or of the server's, which a crash is as well: it loses them
+# (pg_stat_bgwriter then begins anew).
 _SERVER = """
-SELECT pg_catalog.now(), greatest(d.stats_reset, pg_catalog.pg_postmaster_start_time()), pg_catalog.pg_is_in_recovery(),
+SELECT pg_catalog.now(), greatest(d.stats_reset, (SELECT b.stats_reset FROM pg_catalog.pg_stat_bgwriter b)),
+       pg_catalog.pg_is_in_recovery(),
        (SELECT count(*) FROM pg_catalog.pg_stat_replication r
-         WHERE r.state IS DISTINCT FROM 'backup' AND r.application_name !~ 'pg_receivewal|pg_basebackup'),
+         WHERE r.state IS DISTINCT FROM 'backup'
+           AND coalesce(r.application_name, '') !~ 'pg_receivewal|pg_basebackup'),
        pg_catalog.current_setting('block_size')::int, pg_catalog.current_setting('server_version_num')::int,
        (SELECT n.nspname FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace
          WHERE e.extname = 'pg_stat_statements')
   FROM pg_catalog.pg_stat_database d WHERE d.datname = pg_catalog.current_database()
+"""
+
+# They do not begin before the database: this file of it is written when it is made. The catalog does not know when.
+_MADE = """
+SELECT (pg_catalog.pg_stat_file('base/' || oid || '/PG_VERSION', true)).modification
+  FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()
 """
 
 _TABLES = f"""
@@ -91,12 +101,15 @@ WITH {scope}
 SELECT i.indexrelid, n.nspname, c.relname, i.indrelid, m.amname, i.indisunique, {distinct}, i.indisprimary,
        coalesce(k.conname, CASE WHEN i.indisexclusion THEN c.relname END, ''),
        i.indisvalid AND i.indisready AND i.indislive,
-       CASE WHEN i.indisreplident THEN 'it is the replica identity' ELSE '' END,
+       CASE WHEN i.indisreplident THEN 'it is the replica identity'
+            WHEN EXISTS (SELECT FROM pg_catalog.pg_constraint f WHERE f.conindid = i.indexrelid AND f.contype = 'f')
+            THEN 'a foreign key refers to what it keeps unique' ELSE '' END,
        c.relkind = 'I', coalesce(p.inhparent, 0)::int8, pg_catalog.pg_relation_size(i.indexrelid),
        pg_catalog.pg_stat_get_numscans(i.indexrelid), c.reltuples::int8, c.relpages,
        coalesce((SELECT option_value::int FROM pg_catalog.pg_options_to_table(c.reloptions)
                   WHERE option_name = 'fillfactor'), 90),
-       coalesce(pg_catalog.pg_get_expr(i.indpred, i.indrelid), ''), i.indnkeyatts, {keys}
+       coalesce(pg_catalog.pg_get_expr(i.indpred, i.indrelid), ''), i.indnkeyatts, {keys},
+       i.indimmediate
   FROM pg_catalog.pg_index i
   JOIN scope s ON s.oid = i.indrelid
   JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
@@ -192,7 +205,7 @@ def catalog(cursor: extensions.cursor, schemas: Sequence[str], *, usage: bool, p
     """The connected server alone."""
     scope = {"schemas": list(schemas)}
     cursor.execute(_SERVER)
-    now, since, in_recovery, standbys, block_size, version, statements = cursor.fetchone() or ()
+    now, reset, in_recovery, standbys, block_size, version, statements = cursor.fetchone() or ()
     cursor.execute(_TABLES, scope)
     tables = {row[0]: Table(*row) for row in cursor.fetchall()}
     distinct = "i.indnullsnotdistinct" if version >= 150000 else "false"
@@ -216,7 +229,7 @@ def catalog(cursor: extensions.cursor, schemas: Sequence[str], *, usage: bool, p
     foreign_keys = tuple(ForeignKey(row[0], row[1], tuple(row[3]), row[2]) for row in cursor.fetchall())
     cursor.execute(_STATISTICS, scope)
     statistics = {row[:3]: ColumnStatistics(*row[3:]) for row in cursor.fetchall()}
-    node = Node(place, since, {index.oid: index.scans for index in indexes})
+    node = Node(place, _since(cursor, reset, now), {index.oid: index.scans for index in indexes})
     return replace(
         seen,
         foreign_keys=foreign_keys,
@@ -247,6 +260,7 @@ def _index(row: Sequence[Any]) -> Index:
         include=tuple(key.column for key in keys[count:]),
         predicate=row[18],
         nulls_not_distinct=row[6],
+        immediate=row[21],
     )
     return Index(row[0], row[1], row[2], row[3], definition, *row[7:18])
 
@@ -255,20 +269,33 @@ def _statements(cursor: extensions.cursor, schema: str | None) -> tuple[str, ...
     """What pg_stat_statements holds; None: it is not there, not loaded, or not to be read."""
     if schema is None:
         return None
-    cursor.execute("SAVEPOINT statements")
-    try:
-        cursor.execute(sql.SQL(_STATEMENTS).format(schema=sql.Identifier(schema)))
-        return tuple(row[0] for row in cursor.fetchall())
-    except psycopg2.Error:
-        cursor.execute("ROLLBACK TO SAVEPOINT statements")
-        return None
+    rows = _attempt(cursor, sql.SQL(_STATEMENTS).format(schema=sql.Identifier(schema)))
+    return None if rows is None else tuple(row[0] for row in rows)
 
 
 def _node(cursor: extensions.cursor, place: str) -> Node:
     cursor.execute(_SERVER)
-    since = (cursor.fetchone() or ())[1]
+    now, reset = (cursor.fetchone() or ())[:2]
     cursor.execute(_SCANS)
-    return Node(place, since, dict(cursor.fetchall()))
+    return Node(place, _since(cursor, reset, now), dict(cursor.fetchall()))
+
+
+def _since(cursor: extensions.cursor, reset: datetime.datetime | None, now: datetime.datetime) -> datetime.datetime:
+    """When the statistics of this database begin; a role that may not look at the file takes the reset alone."""
+    made = _attempt(cursor, _MADE)
+    known = [moment for moment in (reset, made[0][0] if made else None) if moment]
+    return max(known) if known else now
+
+
+def _attempt(cursor: extensions.cursor, query: str | sql.Composed) -> list[tuple[Any, ...]] | None:
+    """The rows of a query that the connected role may not be allowed to run; None: it is not."""
+    cursor.execute("SAVEPOINT attempt")
+    try:
+        cursor.execute(query)
+        return cursor.fetchall()
+    except psycopg2.Error:
+        cursor.execute("ROLLBACK TO SAVEPOINT attempt")
+        return None
 
 
 def _system(cursor: extensions.cursor) -> Any:

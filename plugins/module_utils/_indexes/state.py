@@ -31,7 +31,10 @@ class Key:
 
 @dataclass(frozen=True)
 class Definition:
-    """What an index does, whatever its name."""
+    """What an index does, whatever its name.
+
+    :param immediate: False for that of a deferrable constraint, which no foreign key and no ON CONFLICT can use.
+    """
 
     method: str
     keys: tuple[Key, ...]
@@ -39,6 +42,7 @@ class Definition:
     include: tuple[str, ...] = ()
     predicate: str = ""
     nulls_not_distinct: bool = False
+    immediate: bool = True
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,7 @@ class Index:
 
     :param constraint: the primary key, unique or exclusion constraint that it belongs to; empty: none.
     :param valid: PostgreSQL uses it; False after a CREATE INDEX CONCURRENTLY that failed.
-    :param kept: why it cannot go although it is no constraint (replica identity); empty: it can.
+    :param kept: why it cannot go although it is no constraint (replica identity, foreign keys); empty: it can.
     :param parent: the index of the partitioned table that it is attached to; 0: none.
     :param scans: on the connected server, and, once they are added, on the replicas.
     """

@@ -60,6 +60,8 @@ def _unused(
         total, table = totals[index.oid], seen.tables[index.table]
         if total.scans or total.bytes < limits.unused_bytes or not index.valid or index.oid in needed:
             continue
+        if not _read(seen, table):  # nobody has used the table yet: its indexes had no occasion
+            continue
         # These work without ever being read: they refuse rows, or tell a subscriber which row is meant.
         if index.definition.unique or index.constraint or index.primary or index.kept:
             continue
@@ -71,6 +73,15 @@ def _unused(
             found(UNUSED, index.full_name, Status.FAIL, text, statements.render(statements.drop(index)) + ";")
         )
     return findings
+
+
+def _read(seen: Observed, table: Table) -> bool:
+    """Whether a table, or a partition of it, has been read at all, on any server."""
+    if table.seq_scans or table.index_scans:
+        return True
+    if any(node.scans.get(index.oid) for node in seen.nodes for index in seen.on(table.oid)):
+        return True
+    return any(_read(seen, part) for part in seen.tables.values() if part.parent == table.oid)
 
 
 def _cannot_tell_unused(seen: Observed, limits: Limits) -> str:

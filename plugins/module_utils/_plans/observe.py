@@ -37,7 +37,7 @@ _EXPLAIN = "EXPLAIN (ANALYZE, BUFFERS, SETTINGS, VERBOSE, FORMAT JSON) "
 
 # Statistics are those of the planner: a partitioned table has its own only after an ANALYZE.
 _ROWS = """
-SELECT n.nspname, c.relname, pg_catalog.pg_relation_size(c.oid), c.reltuples::int8
+SELECT n.nspname, c.relname, c.reltuples::int8
   FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
  WHERE c.relkind IN ('r', 'm', 'p') AND (n.nspname, c.relname) IN (
        SELECT * FROM ROWS FROM (pg_catalog.unnest(%s::text[]), pg_catalog.unnest(%s::text[])))
@@ -124,7 +124,7 @@ def observe(login: Login, database: str, spec: Spec, timeout: str, allow_generat
         nodes = [node for item in tried if item.explained for node in item.explained.nodes]
         tables = sorted({node.table for node in nodes if node.table})
         cursor.execute(_ROWS, ([table[0] for table in tables], [table[1] for table in tables]))
-        rows = {(schema, name): max(count, 0) for schema, name, _, count in cursor.fetchall()}
+        rows = {(schema, name): max(count, 0) for schema, name, count in cursor.fetchall()}
         wanted = {node.index for node in nodes if node.index}
         wanted |= {name.rpartition(".")[2] for query in spec.queries for name in query.limits.must_use_index}
         cursor.execute(_INDEXES, (sorted(wanted),))
@@ -133,7 +133,7 @@ def observe(login: Login, database: str, spec: Spec, timeout: str, allow_generat
             tried=tried,
             rows=rows,
             ancestors={name: tuple(above) for name, above in found if above},
-            indexes=frozenset(name for name, _ in found),
+            indexes=frozenset(row[0] for row in found),
             generated=generated,
             candidates=_candidates(cursor),
         )
@@ -224,24 +224,37 @@ def _generated(cursor: extensions.cursor, wanted: Generate) -> Mapping[str, int]
     tables = _tables(cursor)
     counts = generate.needed(tables, wanted)
     made: dict[tuple[str, str], int] = {}
-    result = {}
+    for key in counts:
+        _empty(cursor, key)
+    # So the rows go to new files, which the rollback removes. Otherwise the tables would be larger than they were
+    # afterwards, and the next plans dearer.
+    everything = Joined(tuple(Ident(*key) for key in counts))
+    _generating(cursor, "its tables", Sql("TRUNCATE {} CASCADE", (everything,)))
     for key, count in counts.items():
         name = ".".join(key)
-        try:
-            cursor.execute(_postgres.compose(Sql("SELECT FROM {} LIMIT 1", (Ident(*key),))))
-            if cursor.rowcount:
-                raise DbopsError(
-                    f"plans.generate: {name} has rows", "Rows are made in empty tables of a throwaway database only."
-                )
-            cursor.execute(_postgres.compose(generate.insert(tables[key], count, made, tables, wanted.distinct)))
-            result[name] = made[key] = cursor.rowcount
-            cursor.execute(_postgres.compose(Sql("ANALYZE {}", (Ident(*key),))))
-        except psycopg2.Error as error:
-            raise DbopsError(
-                f"plans.generate: no rows can be made for {name}: {_message(error)}",
-                "Insert rows by a script before, or leave the table out.",
-            ) from None
-    return result
+        made[key] = _generating(cursor, name, generate.insert(tables[key], count, made, tables, wanted.distinct))
+        _generating(cursor, name, Sql("ANALYZE {}", (Ident(*key),)))
+    return {".".join(key): count for key, count in made.items()}
+
+
+def _empty(cursor: extensions.cursor, key: tuple[str, str]) -> None:
+    # Said so that it is no candidate of pg_stat_statements.
+    cursor.execute(_postgres.compose(Sql("SELECT pg_catalog.count(*) FROM (SELECT FROM {} LIMIT 1) r", (Ident(*key),))))
+    if (cursor.fetchone() or (0,))[0]:
+        raise DbopsError(
+            f"plans.generate: {'.'.join(key)} has rows", "Rows are made in empty tables of a throwaway database only."
+        )
+
+
+def _generating(cursor: extensions.cursor, name: str, statement: Sql) -> int:
+    try:
+        cursor.execute(_postgres.compose(statement))
+    except psycopg2.Error as error:
+        raise DbopsError(
+            f"plans.generate: no rows can be made for {name}: {_message(error)}",
+            "Insert rows by a script before, or leave the table out.",
+        ) from None
+    return cursor.rowcount
 
 
 def _tables(cursor: extensions.cursor) -> Mapping[tuple[str, str], generate.Table]:

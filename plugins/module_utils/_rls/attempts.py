@@ -1,19 +1,84 @@
 # Copyright (c) 2026 the dbops.postgres authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The statements of the matrix, as data. Pure."""
+"""The attempts of the matrix as data: the statements, the rows that they are made on, how they end. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from ansible_collections.dbops.postgres.plugins.module_utils._plan import Argument, Ident, Joined, Literal, Sql
-from ansible_collections.dbops.postgres.plugins.module_utils._rls.spec import Identity
+from ansible_collections.dbops.postgres.plugins.module_utils._rls.spec import Identity, constant
 from ansible_collections.dbops.postgres.plugins.module_utils._rls.state import Table
 
 # Short, because rows of a live database are locked until an attempt is rolled back.
 STATEMENT_TIMEOUT = "10s"
 LOCK_TIMEOUT = "500ms"
+
+# Where PostgreSQL raises what a policy refuses. The SQLSTATE alone is also that of a missing privilege, and the text
+# of the message is translated.
+REFUSES = "ExecWithCheckOptions"
+NO_PARTITION = "ExecFindPartition"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row as text, the cursor that stands on it, and where it lies: the OID of its table, and its ctid."""
+
+    cursor: str
+    text: str
+    table: int
+    place: str
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A row that satisfies a condition and one that does not. ``why`` one is missing, although it should be there."""
+
+    predicate: str
+    own: Row | None = None
+    foreign: Row | None = None
+    why_no_own: str = ""
+    why_no_foreign: str = ""
+
+    @property
+    def nothing(self) -> bool:
+        """No row is its own."""
+        return constant(self.predicate) is False
+
+    @property
+    def everything(self) -> bool:
+        """Every row is."""
+        return constant(self.predicate) is True
+
+
+@dataclass(frozen=True)
+class Result:
+    """How an attempt ended.
+
+    :param count: rows that it touched.
+    :param refused: by the check of a policy.
+    :param sqlstate: of any other error, where PostgreSQL raised it, and its message.
+    """
+
+    count: int = 0
+    refused: bool = False
+    sqlstate: str = ""
+    raised_in: str = ""
+    message: str = ""
+    row: tuple[bool, ...] = ()
+
+    @property
+    def passed(self) -> bool:
+        """Whether the policies let it pass; constraints come after them."""
+        return self.count > 0 or (self.sqlstate[:2] == "23" and self.raised_in != NO_PARTITION)
+
+    @property
+    def unclear(self) -> bool:
+        """Whether it failed for another reason than the policy."""
+        return bool(self.sqlstate) and not self.passed
+
 
 TIMEOUTS = Sql(
     "SET LOCAL statement_timeout = {}; SET LOCAL lock_timeout = {}; SET LOCAL row_security = on; SET LOCAL jit = off",
@@ -60,16 +125,18 @@ def become(identity: Identity) -> Sql:
 
 
 def fetch(table: Table, predicate: str, cursor: str, *, own: bool) -> Sql:
-    """Stand on one row that satisfies the condition, or on one that does not; the row as text.
+    """Stand on one row that satisfies the condition, or on one that does not; the row as text, and where it lies.
 
     Rows that somebody else has locked are left alone.
     """
     return Sql(
-        "DECLARE {} NO SCROLL CURSOR FOR SELECT ({}.*)::pg_catalog.text FROM {} AS {} WHERE {}"
-        " FOR UPDATE SKIP LOCKED; FETCH NEXT FROM {}",
+        "DECLARE {} NO SCROLL CURSOR FOR SELECT ({}.*)::pg_catalog.text, {}::pg_catalog.int8, {}::pg_catalog.text"
+        " FROM {} AS {} WHERE {} FOR UPDATE SKIP LOCKED; FETCH NEXT FROM {}",
         (
             Ident(cursor),
             Ident(table.name),
+            Ident(table.name, "tableoid"),
+            Ident(table.name, "ctid"),
             relation(table),
             Ident(table.name),
             _holds(predicate, own=own),
@@ -99,12 +166,22 @@ def mixed(table: Table, own: str, foreign: str, taken: Sequence[str], predicate:
     )
 
 
-def look(table: Table, predicate: str) -> Sql:
-    """Whether rows are seen that do not satisfy the condition, and whether some are that do."""
+def look(table: Table, predicate: str, foreign: Row | None) -> Sql:
+    """Whether rows are seen that do not satisfy the condition; whether some are that do; whether this foreign one is.
+
+    The identity itself is asked for the condition, and sees less of the tables in its sub-selects than the login: hence
+    the last question.
+    """
     args: tuple[Argument, ...] = (relation(table), Ident(table.name))
+    one = Sql("false")
+    if foreign is not None:
+        one = Sql(
+            "EXISTS (SELECT FROM {} AS t WHERE t.tableoid = {} AND t.ctid = {})",
+            (relation(table), Literal(foreign.table), Literal(foreign.place)),
+        )
     return Sql(
-        "SELECT EXISTS (SELECT FROM {} AS {} WHERE {}), EXISTS (SELECT FROM {} AS {} WHERE {})",
-        (*args, _holds(predicate, own=False), *args, _holds(predicate, own=True)),
+        "SELECT EXISTS (SELECT FROM {} AS {} WHERE {}), EXISTS (SELECT FROM {} AS {} WHERE {}), {}",
+        (*args, _holds(predicate, own=False), *args, _holds(predicate, own=True), one),
     )
 
 

@@ -89,9 +89,9 @@ _CAST = ("22P02", "22007", "22008", "22003")  # '' is no uuid, no date, no numbe
 
 def findings(cells: Sequence[Cell]) -> list[Finding]:
     """One finding for each cell in which something is wrong, and one for each identity that is as declared."""
-    found: list[Finding] = []
+    found = _casts(cells)
     good: dict[str, int] = {}
-    bad: set[str] = set()
+    bad = {finding.subject for finding in found}
     for cell in cells:
         finding = _finding(cell)
         if finding is None:
@@ -114,6 +114,28 @@ def findings(cells: Sequence[Cell]) -> list[Finding]:
     return found
 
 
+def _casts(cells: Sequence[Cell]) -> list[Finding]:
+    """One finding for each identity without a tenant for which policies fail, however many tables that concerns."""
+    failed: dict[str, list[Cell]] = {}
+    for cell in cells:
+        if cell.nobody and cell.sqlstate in _CAST and cell.level is not Level.FOREIGN:
+            failed.setdefault(cell.identity, []).append(cell)
+    return [
+        Finding(
+            CONTROL,
+            identity,
+            Severity.MEDIUM,
+            Status.FAIL,
+            "on a connection that had a tenant before, policies fail instead of refusing, on "
+            + ", ".join(dict.fromkeys(cell.table for cell in mine))
+            + f": {mine[0].said}",
+            "A setting that was made once is '' afterwards, not NULL: write"
+            " nullif(current_setting('...', true), '')::uuid.",
+        )
+        for identity, mine in failed.items()
+    ]
+
+
 def _finding(cell: Cell) -> Finding | None:
     if cell.level is Level.FOREIGN:
         return Finding(
@@ -123,16 +145,6 @@ def _finding(cell: Cell) -> Finding | None:
             Status.FAIL,
             f"{cell.identity} {_DEEDS[cell.command]} rows of others in {cell.table}: {cell.said}",
             f"Look at the policies for {cell.command} on {cell.table}; if it is meant so, declare it in the spec file.",
-        )
-    if cell.nobody and cell.sqlstate in _CAST:
-        return Finding(
-            CONTROL,
-            cell.subject,
-            Severity.MEDIUM,
-            Status.FAIL,
-            f"without a tenant, and on a connection that had one, the policy fails with {cell.sqlstate}: {cell.said}",
-            "A setting that was made once is '' afterwards, not NULL: write"
-            " nullif(current_setting('...', true), '')::uuid.",
         )
     if cell.level is Level.UNKNOWN:
         return Finding(

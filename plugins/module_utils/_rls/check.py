@@ -14,11 +14,11 @@ from ansible_collections.dbops.postgres.plugins.module_utils._findings import Fi
 from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError
 from ansible_collections.dbops.postgres.plugins.module_utils._postgres import Login
 from ansible_collections.dbops.postgres.plugins.module_utils._rls import cells, matrix, mutate, pooled, snapshot
-from ansible_collections.dbops.postgres.plugins.module_utils._rls.judge import judge
+from ansible_collections.dbops.postgres.plugins.module_utils._rls.judge import RULES, judge
 from ansible_collections.dbops.postgres.plugins.module_utils._rls.observe import observe
-from ansible_collections.dbops.postgres.plugins.module_utils._rls.spec import RlsSpec, allow, everybody
+from ansible_collections.dbops.postgres.plugins.module_utils._rls.spec import EVERY, RlsSpec, allow, everybody
 from ansible_collections.dbops.postgres.plugins.module_utils._rls.state import RlsState, Table
-from ansible_collections.dbops.postgres.plugins.module_utils._specfile import SpecError
+from ansible_collections.dbops.postgres.plugins.module_utils._specfile import SpecError, near
 
 with contextlib.suppress(ImportError):  # connect() says so before anything of this file runs
     import psycopg2
@@ -149,10 +149,24 @@ def _fits(spec: RlsSpec, state: RlsState) -> None:
     for index, role in enumerate(spec.application_roles):
         if role not in state.roles:
             raise SpecError(("rls", "application_roles", index), f"there is no role {role!r} on this server.")
+    rules = [rule.name for rule in RULES]
+    for index, item in enumerate(spec.exempt):
+        for number, rule in enumerate(item.rules):
+            if rule not in rules:
+                at = ("rls", "exempt", index, "rules", number)
+                raise SpecError(at, f"there is no rule {rule!r}.", near(rule, rules))
     known = {name for table in state.tables.values() for name in (table.full, table.name)}
     for index, name in enumerate(spec.tables):
         if name not in known:
             raise SpecError(("rls", "tables", index), f"there is no table {name!r} in {state.database}.")
+    for index, identity in enumerate(spec.identities):
+        for key, places in (("sees", identity.sees), ("writes", identity.writes)):
+            for place in places:
+                if place != EVERY and place not in known:
+                    where = ("rls", "identities", index, key, place)
+                    raise SpecError(where, f"there is no table {place!r} in {state.database}.")
+    if spec.tenant_column and not any(table.column(spec.tenant_column) for table in state.tables.values()):
+        raise SpecError(("rls", "tenant_column"), f"no table in {state.database} has a column {spec.tenant_column!r}.")
 
 
 def _not_here(state: RlsState, spec: RlsSpec, tables: Sequence[Table]) -> str:

@@ -28,8 +28,8 @@ from ansible_collections.dbops.postgres.plugins.module_utils._rls.state import P
 _C, _H, _M = Severity.CRITICAL, Severity.HIGH, Severity.MEDIUM
 
 
-def _enabled(state: RlsState, _spec: RlsSpec) -> Iterator[Problem]:
-    for table in protected(state):
+def _enabled(state: RlsState, spec: RlsSpec) -> Iterator[Problem]:
+    for table in protected(state, spec):
         if table.kind == "f":
             yield Problem(table.full, "a foreign table can have no row-level security", "Give it to no application.")
         elif not table.enabled:
@@ -40,8 +40,8 @@ def _enabled(state: RlsState, _spec: RlsSpec) -> Iterator[Problem]:
             )
 
 
-def _forced(state: RlsState, _spec: RlsSpec) -> Iterator[Problem]:
-    for table in protected(state):
+def _forced(state: RlsState, spec: RlsSpec) -> Iterator[Problem]:
+    for table in protected(state, spec):
         if table.enabled and not table.forced:
             yield Problem(
                 table.full,
@@ -56,8 +56,8 @@ def _part(state: RlsState, table: Table) -> str:
     return f"; the policies of {state.tables[table.parent].full} do not hold for who names this table itself"
 
 
-def _commands(state: RlsState, _spec: RlsSpec) -> Iterator[Problem]:
-    for table in protected(state):
+def _commands(state: RlsState, spec: RlsSpec) -> Iterator[Problem]:
+    for table in protected(state, spec):
         mine = [policy for policy in state.policies if policy.table == table.oid]
         if not table.enabled or (table.partition and not mine):
             continue  # a part without any policy is closed on purpose
@@ -77,7 +77,7 @@ def _commands(state: RlsState, _spec: RlsSpec) -> Iterator[Problem]:
 
 
 def _nullable(state: RlsState, spec: RlsSpec) -> Iterator[Problem]:
-    for table in protected(state):
+    for table in protected(state, spec):
         column = table.column(spec.tenant_column)
         if column and not column.not_null and not table.partition:
             yield Problem(
@@ -106,7 +106,7 @@ def _bypass(state: RlsState, spec: RlsSpec) -> Iterator[Problem]:
 def _owner(state: RlsState, spec: RlsSpec) -> Iterator[Problem]:
     accepted = {item.name for item in spec.bypass}
     owners: dict[str, list[str]] = {}
-    for table in protected(state):
+    for table in protected(state, spec):
         owners.setdefault(table.owner, []).append(table.full)
     for name in state.audience:
         reached = {name, *state.roles[name].reach} & set(owners) - accepted
@@ -230,8 +230,8 @@ def _defaults(state: RlsState, _spec: RlsSpec) -> Iterator[Problem]:
             )
 
 
-def _beyond(state: RlsState, _spec: RlsSpec) -> Iterator[Problem]:
-    for table in protected(state):
+def _beyond(state: RlsState, spec: RlsSpec) -> Iterator[Problem]:
+    for table in protected(state, spec):
         for role in (*state.audience, PUBLIC):
             held = sorted({"TRUNCATE", "TRIGGER"} & state.may(role, table.oid).table)
             if held and role != table.owner:
@@ -265,8 +265,9 @@ RULES: tuple[Rule, ...] = (
 def judge(state: RlsState, spec: RlsSpec) -> list[Finding]:
     """The findings of every rule."""
     found: list[Finding] = []
+    count = len(protected(state, spec))
     for rule in RULES:
-        problems = list(rule.find(state, spec))
+        problems = list(rule.find(state, spec)) if count else []
         for problem in problems:
             waiver = _accepted(spec, rule.name, problem)
             found.append(
@@ -282,7 +283,6 @@ def judge(state: RlsState, spec: RlsSpec) -> list[Finding]:
                 )
             )
         if not problems:
-            count = len(protected(state))
             found.append(
                 Finding(
                     CONTROL,

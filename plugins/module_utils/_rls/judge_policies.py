@@ -71,13 +71,7 @@ def depends(state: RlsState, expression: Expression) -> bool:
 
 
 def _open_to_all(state: RlsState, spec: RlsSpec, table: Table, policy: Policy) -> bool:
-    """Whether it is declared that every identity sees the whole table."""
-    names = state.names(table)
-    return (
-        policy.command == "SELECT"
-        and bool(spec.identities)
-        and all(identity.predicate("SELECT", names, False) == "true" for identity in spec.identities)
-    )
+    return policy.command == "SELECT" and spec.open_to_all(state.names(table))
 
 
 def _subject(table: Table, policy: Policy) -> str:

@@ -17,12 +17,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ansible_collections.dbops.postgres.plugins.module_utils._plan import Sql
 from ansible_collections.dbops.postgres.plugins.module_utils._postgres import compose
 from ansible_collections.dbops.postgres.plugins.module_utils._rls import attempts, made_rows
+from ansible_collections.dbops.postgres.plugins.module_utils._rls.attempts import Pair, Result, Row
 from ansible_collections.dbops.postgres.plugins.module_utils._rls.cells import Cell, Level
 from ansible_collections.dbops.postgres.plugins.module_utils._rls.spec import COMMANDS, Identity
 from ansible_collections.dbops.postgres.plugins.module_utils._rls.state import PUBLIC, Privileges, RlsState, Table
@@ -34,66 +35,8 @@ if TYPE_CHECKING:
     from psycopg2 import extensions
 
 _VIEWS = ("v", "m")
-# Where PostgreSQL raises what a policy refuses. The SQLSTATE alone is also that of a missing privilege, and the text
-# of the message is translated.
-_REFUSES = "ExecWithCheckOptions"
-_NO_PARTITION = "ExecFindPartition"
 # Errors of the moment: they prove nothing about policies. Cancelled, no lock, serialisation, resources, connection.
 _MOMENT = ("57", "55", "40", "53", "08", "54", "XX")
-
-
-@dataclass(frozen=True)
-class _Row:
-    """A row as text, and the cursor that stands on it."""
-
-    cursor: str
-    text: str
-
-
-@dataclass(frozen=True)
-class _Pair:
-    """A row that satisfies a condition and one that does not. ``why`` one is missing, although it should be there."""
-
-    predicate: str
-    own: _Row | None = None
-    foreign: _Row | None = None
-    why_no_own: str = ""
-    why_no_foreign: str = ""
-
-    @property
-    def nothing(self) -> bool:
-        return _constant(self.predicate) is False
-
-    @property
-    def everything(self) -> bool:
-        return _constant(self.predicate) is True
-
-
-@dataclass(frozen=True)
-class _Result:
-    """How a statement ended.
-
-    :param count: rows that it touched.
-    :param refused: by the check of a policy.
-    :param sqlstate: of any other error, where PostgreSQL raised it, and its message.
-    """
-
-    count: int = 0
-    refused: bool = False
-    sqlstate: str = ""
-    raised_in: str = ""
-    message: str = ""
-    row: tuple[bool, ...] = ()
-
-    @property
-    def passed(self) -> bool:
-        """Whether the policies let it pass; constraints come after them."""
-        return self.count > 0 or (self.sqlstate[:2] == "23" and self.raised_in != _NO_PARTITION)
-
-    @property
-    def unclear(self) -> bool:
-        """Whether it failed for another reason than the policy."""
-        return bool(self.sqlstate) and not self.passed
 
 
 class _NotProvableError(Exception):
@@ -185,7 +128,7 @@ class _Attempts:
         predicates = {command: self.identity.predicate(command, names, everywhere) for command in _commands(table)}
         if predicates["SELECT"] is None:
             return  # undeclared() says so
-        pairs: dict[str, _Pair] = {}
+        pairs: dict[str, Pair] = {}
         for command, predicate in predicates.items():
             if predicate is not None and predicate not in pairs and self._privileges(table).may(command):
                 pairs[predicate] = self._pair(table, predicate)
@@ -200,8 +143,8 @@ class _Attempts:
 
     # Rows to try with.
 
-    def _pair(self, table: Table, predicate: str) -> _Pair:
-        pair = _Pair(predicate)
+    def _pair(self, table: Table, predicate: str) -> Pair:
+        pair = Pair(predicate)
         if table.kind in _VIEWS:
             own = self._shows(table, predicate, own=True)
             foreign = self._shows(table, predicate, own=False)
@@ -223,7 +166,7 @@ class _Attempts:
         row = self.cursor.fetchone()
         return bool(row and row[0])
 
-    def _row(self, table: Table, predicate: str, *, own: bool) -> tuple[_Row | None, str]:
+    def _row(self, table: Table, predicate: str, *, own: bool) -> tuple[Row | None, str]:
         found = self._fetched(table, predicate, own=own)
         why = ""
         if found is None:
@@ -231,7 +174,7 @@ class _Attempts:
             found = None if why else self._fetched(table, predicate, own=own)
         return found, why
 
-    def _fetched(self, table: Table, predicate: str, *, own: bool) -> _Row | None:
+    def _fetched(self, table: Table, predicate: str, *, own: bool) -> Row | None:
         self.cursors += 1
         name = f"dbops_row_{self.cursors}"
         try:
@@ -239,7 +182,7 @@ class _Attempts:
         except psycopg2.Error as error:
             raise _NotProvableError(f"the condition {predicate!r}, asked as the login: {_message(error)}") from None
         row = self.cursor.fetchone()
-        return _Row(name, row[0]) if row else None
+        return Row(name, *row) if row else None
 
     def _made(self, table: Table, predicate: str, *, own: bool) -> str:
         """Put a row in; why that was not possible."""
@@ -261,7 +204,7 @@ class _Attempts:
             self.cursor.execute("ROLLBACK TO SAVEPOINT dbops_made")
         return f"there is no row {whose}, and none could be made: {why}. Put one in"
 
-    def _gift(self, table: Table, pair: _Pair, columns: Sequence[str]) -> str | None:
+    def _gift(self, table: Table, pair: Pair, columns: Sequence[str]) -> str | None:
         """An own row as a row of others, with as few columns changed as possible; None: these do not make it one."""
         if pair.own is None or pair.foreign is None:
             return None
@@ -277,22 +220,22 @@ class _Attempts:
 
     # Attempts.
 
-    def _select(self, table: Table, pair: _Pair) -> Cell:
+    def _select(self, table: Table, pair: Pair) -> Cell:
         cell = self._cell(table, "SELECT", Level.NONE)
         why = pair.why_no_foreign or pair.why_no_own
         if why:
             return replace(cell, level=Level.UNKNOWN, said=why)
-        result = self._attempt(table, "SELECT", [], attempts.look(table, pair.predicate))
+        result = self._attempt(table, "SELECT", [], attempts.look(table, pair.predicate, pair.foreign))
         if result.sqlstate:
             return self._failed(cell, result)
-        foreign, own = result.row
-        if foreign:
+        foreign, own, that_one = result.row
+        if foreign or that_one:
             return replace(cell, level=Level.FOREIGN, said=f"rows for which {pair.predicate} is not true")
         if own:
             return replace(cell, level=Level.OWN)
         return replace(cell, missing=not pair.nothing, said="it sees none of its own rows")
 
-    def _write(self, table: Table, command: str, pair: _Pair) -> Cell:
+    def _write(self, table: Table, command: str, pair: Pair) -> Cell:
         cell = self._cell(table, command, Level.NONE)
         if pair.why_no_foreign or pair.why_no_own:
             return replace(cell, level=Level.UNKNOWN, said=pair.why_no_foreign or pair.why_no_own)
@@ -312,13 +255,13 @@ class _Attempts:
             return replace(cell, level=Level.OWN)
         if result.unclear:
             return self._failed(cell, result)
-        needed = self._granted(table, command) or self.identity.declares(command, self.state.names(table))
+        needed = self._granted(table, command) or self.identity.declares(
+            command, self.state.names(table), table.column(self.tenant) is not None
+        )
         what = "refused by the policy" if result.refused else "no row was touched"
         return replace(cell, missing=needed, said=f"{command} of its own row: {what}")
 
-    def _foreign(
-        self, table: Table, command: str, pair: _Pair, columns: Sequence[str]
-    ) -> Iterator[tuple[_Result, str]]:
+    def _foreign(self, table: Table, command: str, pair: Pair, columns: Sequence[str]) -> Iterator[tuple[Result, str]]:
         """Each attempt that must fail, and what it means if it does not."""
         foreign, own = pair.foreign, pair.own
         if foreign is None:
@@ -331,7 +274,7 @@ class _Attempts:
                 if row is None:
                     continue
                 result = self._attempt(table, command, own_away + away, attempts.insert(table, row))
-                if result.raised_in != _NO_PARTITION:
+                if result.raised_in != attempts.NO_PARTITION:
                     yield result, "a new row of others was accepted"
                     return
             yield result, ""
@@ -345,14 +288,14 @@ class _Attempts:
         else:
             yield self._attempt(table, command, [], away[0]), "a row of others was deleted"
 
-    def _own(self, table: Table, command: str, own: _Row, columns: Sequence[str]) -> _Result:
+    def _own(self, table: Table, command: str, own: Row, columns: Sequence[str]) -> Result:
         if command == "INSERT":
             return self._attempt(table, command, [attempts.remove(table, own.cursor)], attempts.insert(table, own.text))
         if command == "UPDATE":
             return self._attempt(table, command, [], attempts.update(table, own.cursor, own.text, columns))
         return self._attempt(table, command, [], attempts.remove(table, own.cursor))
 
-    def _attempt(self, table: Table, command: str, before: list[Sql], statement: Sql) -> _Result:
+    def _attempt(self, table: Table, command: str, before: list[Sql], statement: Sql) -> Result:
         privileges = self._privileges(table)
         if command != "UPDATE" and command not in privileges.table:
             before = [attempts.allow_all_columns(table, command, self.identity.role), *before]
@@ -363,22 +306,22 @@ class _Attempts:
         try:
             self.cursor.execute(text)
         except psycopg2.Error as error:
-            if error.pgcode == "42501" and error.diag.source_function == _REFUSES:
-                return _Result(refused=True)
-            return _Result(
+            if error.pgcode == "42501" and error.diag.source_function == attempts.REFUSES:
+                return Result(refused=True)
+            return Result(
                 sqlstate=error.pgcode or "XX000",
                 raised_in=error.diag.source_function or "",
                 message=_message(error),
             )
         row = self.cursor.fetchone() if command == "SELECT" else None
-        return _Result(count=max(self.cursor.rowcount, 0), row=tuple(row or ()))
+        return Result(count=max(self.cursor.rowcount, 0), row=tuple(row or ()))
 
     def _execute(self, statement: Sql) -> None:
         self.cursor.execute(compose(statement))
 
     # Cells.
 
-    def _failed(self, cell: Cell, result: _Result) -> Cell:
+    def _failed(self, cell: Cell, result: Result) -> Cell:
         """Who has no tenant and gets an error sees nothing either; of everybody else it proves nothing."""
         nothing = cell.nobody and result.sqlstate[:2] not in _MOMENT
         return replace(
@@ -413,10 +356,6 @@ class _Attempts:
 
 def _commands(table: Table) -> tuple[str, ...]:
     return ("SELECT",) if table.kind in _VIEWS else COMMANDS
-
-
-def _constant(predicate: str) -> bool | None:
-    return {"true": True, "false": False}.get(predicate.strip().lower())
 
 
 def _message(error: psycopg2.Error) -> str:

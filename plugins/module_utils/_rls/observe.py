@@ -42,6 +42,7 @@ def observe(connection: extensions.connection, spec: RlsSpec, schemas: Sequence[
         "schemas": list(schemas) or None,
         "tenant": spec.tenant_column,
         "listed": list(spec.tables),
+        "named": list(spec.named),
     }
     with connection.cursor() as cursor:
         # A migration may hold a table locked, and PostgreSQL shows no expression of such a one.
@@ -110,7 +111,7 @@ def environment_of(cluster_name: str) -> str:
     """What the server says it is: what stands behind the ``@`` in its cluster_name, in one word."""
     if "@" not in cluster_name:
         return ""
-    said = cluster_name.rpartition("@")[2]
+    said = cluster_name.rpartition("@")[2].lower()
     return _SAME.get(said, said)
 
 

@@ -58,6 +58,7 @@ TABLES = f"""
                     SELECT FROM pg_attribute a
                      WHERE a.attrelid = c.oid AND a.attname = %(tenant)s AND a.attnum > 0 AND NOT a.attisdropped))
             OR c.relname::text = ANY (%(listed)s) OR n.nspname || '.' || c.relname = ANY (%(listed)s)
+            OR c.relname::text = ANY (%(named)s) OR n.nspname || '.' || c.relname = ANY (%(named)s)
             OR c.relispartition AND EXISTS (
                     SELECT FROM pg_partition_ancestors(c.oid) AS up (oid)
                       JOIN pg_class pc ON pc.oid = up.oid

@@ -38,9 +38,14 @@ class Rule:
     find: Callable[[RlsState, RlsSpec], Iterator[Problem]]
 
 
-def protected(state: RlsState) -> list[Table]:
-    """Tables that policies should protect."""
-    return [table for table in state.tables.values() if table.kind in ("r", "p", "f")]
+def protected(state: RlsState, spec: RlsSpec) -> list[Table]:
+    """Tables that policies should protect: all but those without tenants that every identity is declared to see."""
+    return [
+        table
+        for table in state.tables.values()
+        if table.kind in ("r", "p", "f")
+        and (table.enabled or table.column(spec.tenant_column) or not spec.open_to_all(state.names(table)))
+    ]
 
 
 def permissive(policies: Iterable[Policy], command: str) -> list[Policy]:

@@ -46,19 +46,21 @@ class Identity:
         """The rows of a table that this identity may reach with a command; None: nothing is declared.
 
         :param names: what the table may be called, the most exact first; those of the table that it is a part of last.
-        :param everywhere: whether ``*`` is meant for this table, too: it has the tenant column.
+        :param everywhere: whether the table has the tenant column: only then a condition of ``*`` can be asked of it.
         """
-        places = [*names, *([EVERY] if everywhere else [])]
-        if command != "SELECT":
-            for place in places:
-                found = self.writes.get(place, {}).get(command.lower())
-                if found is not None:
-                    return found
-        return next((self.sees[place] for place in places if place in self.sees), None)
+        for place in (*names, EVERY):
+            found = self.writes.get(place, {}).get(command.lower())
+            if found is not None and (place != EVERY or everywhere or constant(found) is not None):
+                return found
+        for place in (*names, EVERY):
+            found = self.sees.get(place)
+            if found is not None and (place != EVERY or everywhere or constant(found) is not None):
+                return found
+        return None
 
-    def declares(self, command: str, names: Sequence[str]) -> bool:
+    def declares(self, command: str, names: Sequence[str], everywhere: bool) -> bool:
         """Whether it is declared that this identity writes this table, so that it must be able to."""
-        return any(command.lower() in self.writes.get(name, {}) for name in (*names, EVERY))
+        return any(command.lower() in self.writes.get(name, {}) for name in (*names, *([EVERY] if everywhere else [])))
 
 
 @dataclass(frozen=True)
@@ -88,9 +90,26 @@ class RlsSpec:
     bypass: tuple[Accepted, ...] = ()
 
     @property
+    def named(self) -> tuple[str, ...]:
+        """The tables of which is said what identities see or write."""
+        found = (place for i in self.identities for place in (*i.sees, *i.writes) if place != EVERY)
+        return tuple(dict.fromkeys(found))
+
+    def open_to_all(self, names: Sequence[str]) -> bool:
+        """Whether it is declared that every identity sees a whole table."""
+        return bool(self.identities) and all(
+            constant(identity.predicate("SELECT", names, False) or "") is True for identity in self.identities
+        )
+
+    @property
     def whole_exempt(self) -> frozenset[str]:
         """Names of tables that nothing is asked of."""
         return frozenset(item.name for item in self.exempt if not item.rules)
+
+
+def constant(predicate: str) -> bool | None:
+    """The value of a condition that is the same for every row; None: it is not."""
+    return {"true": True, "false": False}.get(predicate.strip().lower())
 
 
 def parse(section: Mapping[str, Any]) -> RlsSpec:

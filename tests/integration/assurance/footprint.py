@@ -24,6 +24,23 @@ SELECT r.rolname, md5(to_jsonb(r)::text || coalesce(
 """
 
 
+_SETTLE = """
+DO $$ DECLARE t regclass; BEGIN
+    FOR t IN SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+              WHERE c.relkind = 'r' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' LOOP
+        EXECUTE format('ALTER TABLE %s SET (autovacuum_enabled = off)', t);
+    END LOOP;
+END $$
+"""
+
+
+def settle(connection: extensions.connection) -> None:
+    """Before the first footprint: the server must not analyse a table by itself, whose rows it counted late."""
+    with connection.cursor() as cursor:
+        cursor.execute(_SETTLE)
+        cursor.execute("ANALYZE")
+
+
 def footprint(connection: extensions.connection, prefix: str) -> dict[str, str]:
     """A hash for each catalog and each table, and the state of each sequence; two are equal if nothing was left.
 
@@ -44,9 +61,10 @@ def footprint(connection: extensions.connection, prefix: str) -> dict[str, str]:
                 state = "t::text"
             else:  # a row that was updated, and updated back, is another one
                 state = "format('%s %s %s', t.ctid, t.xmin, t)"
-            query = (
-                f"SELECT md5(string_agg(x.row, chr(10) ORDER BY x.row)) FROM (SELECT {state} FROM {{table}} t) x (row)"
-            )
+            rows = f"SELECT {state} FROM {{table}} t"
+            if name == "pg_statistic":  # the server analyses its own catalogs when it likes
+                rows += " WHERE t.starelid >= 16384"
+            query = f"SELECT md5(string_agg(x.row, chr(10) ORDER BY x.row)) FROM ({rows}) x (row)"
             given = {"passing": sql.Literal(list(_PASSING)), "table": sql.Identifier(schema, name)}
             cursor.execute(sql.SQL(query).format(**given))
             found[f"{schema}.{name}"] = str((cursor.fetchone() or ("",))[0])

@@ -12,6 +12,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from ansible_collections.dbops.postgres.plugins.module_utils._assurance.results import CHECKS
 from ansible_collections.dbops.postgres.plugins.module_utils._evidence import CHECKS as RECORDS
 from ansible_collections.dbops.postgres.plugins.module_utils._evidence import EVIDENCE
@@ -25,13 +27,13 @@ CONTROLS = {control for controls in CHECKS.values() for control in controls}
 GONE = {"ansible_host": "192.0.2.1", "ansible_ssh_common_args": "-o ConnectTimeout=2"}
 
 
-def run(tmp_path: Path, plays: list[dict[str, Any]], **variables: Any) -> subprocess.CompletedProcess[str]:
+def run(tmp_path: Path, plays: list[dict[str, Any]], *more: str, **variables: Any) -> subprocess.CompletedProcess[str]:
     """Run plays in a directory of their own, as an application's repository is one."""
     here = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable, "ansible_become": False}
     (tmp_path / "inventory.json").write_text(json.dumps({"all": {"hosts": {"here": here, "gone": GONE}}}))
     (tmp_path / "playbook.yml").write_text(json.dumps(plays))
     return subprocess.run(
-        ["ansible-playbook", "-i", "inventory.json", "playbook.yml", "-e", json.dumps(variables)],
+        ["ansible-playbook", "-i", "inventory.json", "playbook.yml", *more, "-e", json.dumps(variables)],
         cwd=tmp_path,
         env={
             **os.environ,
@@ -91,6 +93,30 @@ def test_a_draft_then_the_proof_and_what_could_not_be_looked_at(pg_database: Dat
     done = run(tmp_path, [draft], **given)
     assert "exists and was left as it is" in done.stdout + done.stderr
     assert (tmp_path / f"{pg_database.name}.yml").read_text() == before
+
+
+def test_in_a_pipeline(pg_database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    schemas.load(pg_database, "chinook_like")
+    server = pg_database.server
+    for name, value in {"PGHOST": server.host, "PGUSER": server.user, "PGPASSWORD": server.password}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("ASSURE_DATABASE", pg_database.name)
+    (tmp_path / "db").mkdir()
+    (tmp_path / "db" / "payments.yml").write_text("database: payments_db\nconstraints: {minimum_coverage: 100}\n")
+    prove = [{"import_playbook": "dbops.postgres.assure"}]
+    file = f"@{CHECKOUT / 'docs' / 'ci' / 'assure.ci.yml'}"
+
+    done = run(tmp_path, prove, "-e", file, assure_login_port=server.port)
+    print(done.stdout, done.stderr)
+    assert done.returncode == 0
+    (host,) = report(tmp_path)["hosts"]
+    assert host["name"] == f"localhost/{pg_database.name}"
+    assert host["verdicts"]["T-2"] == "pass"
+    done = run(tmp_path, prove, "-e", file, assure_i_know_this_is_production="yes")
+    assert done.returncode != 0
+    assert "must be prove the databases of the production server" in done.stdout + done.stderr
+    done = run(tmp_path, prove, "-e", file, assure_specs=[])
+    assert "assure_specs names no spec file for localhost" in done.stdout + done.stderr
 
 
 def test_on_the_host_by_its_socket_with_evidence(pg_server: Server, run_playbook: RunPlaybook, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from ansible_collections.dbops.postgres.plugins.modules import (
     pg_rls_check,
 )
 from tests.integration import schemas
-from tests.integration.assurance.footprint import footprint
+from tests.integration.assurance.footprint import footprint, settle
 from tests.integration.servers import Database
 
 CHECKS = (pg_rls_check, pg_constraint_check, pg_index_check, pg_plan_check, pg_integrity_check)
@@ -56,8 +56,7 @@ def run(capsys: pytest.CaptureFixture[str], module: ModuleType, arguments: dict[
 def test_nothing_is_left_behind(capsys: pytest.CaptureFixture[str], pg_database: Database, name: str) -> None:
     schemas.load(pg_database, name)
     connection = pg_database.connect()
-    with connection.cursor() as cursor:
-        cursor.execute("ANALYZE")
+    settle(connection)
     connection.autocommit = False
     before = footprint(connection, pg_database.prefix)
     connection.rollback()

@@ -31,7 +31,7 @@ from ansible_collections.dbops.postgres.plugins.module_utils._postgres import co
 from ansible_collections.dbops.postgres.plugins.module_utils._specfile import from_data
 from ansible_collections.dbops.postgres.plugins.modules import pg_constraint_check
 from tests.integration import schemas
-from tests.integration.assurance.footprint import footprint
+from tests.integration.assurance.footprint import footprint, settle
 from tests.integration.constraints.defects import DEFECTS, SPEC, Defect
 from tests.integration.servers import Database, Server, create_database, drop_database
 
@@ -146,8 +146,9 @@ def test_rows_of_others_are_no_obstacle_and_nothing_is_left(pg_database: Databas
     else:
         schemas.load(pg_database, name)
     fill(pg_database, 2)
-    sql(pg_database, "ANALYZE")
-    connection = pg_database.connect(autocommit=False)
+    connection = pg_database.connect()
+    settle(connection)
+    connection.autocommit = False
     before = footprint(connection, pg_database.prefix)
     connection.rollback()
     outcome = looked(pg_database, GOOD if name == "hard" else Spec())

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from ansible_collections.dbops.postgres.plugins.module_utils._indexes.normal imp
 from ansible_collections.dbops.postgres.plugins.module_utils._indexes.observe import catalog
 from ansible_collections.dbops.postgres.plugins.module_utils._indexes.spec import parse
 from ansible_collections.dbops.postgres.plugins.modules import pg_index_check
+from tests.integration.access.running import query
 from tests.integration.conftest import made
 from tests.integration.indexes.defects import DEFECTS, SPEC, Defect
 from tests.integration.indexes.running import run_module
@@ -132,6 +134,20 @@ def test_what_the_statistics_tell(pg_database: Database, capsys: pytest.CaptureF
     assert [item["title"] for item in result["findings"] if item["status"] == "not_tested"] == ["unused index"]
 
 
+def test_statistics_are_not_older_than_the_database(good: Database, cursor: extensions.cursor) -> None:
+    seen = catalog(cursor, [], usage=True)
+    assert seen.now - seen.nodes[0].since < datetime.timedelta(minutes=30)
+
+
+def test_what_a_foreign_key_refers_to_is_kept(cursor: extensions.cursor) -> None:
+    cursor.execute("CREATE TABLE app.a (x int); CREATE UNIQUE INDEX z_first ON app.a (x)")
+    cursor.execute(
+        "CREATE TABLE app.b (x int PRIMARY KEY REFERENCES app.a (x)); CREATE UNIQUE INDEX later ON app.a (x)"
+    )
+    doubles = [item.subject for item in broken(looked(cursor)) if item.title == "duplicate index"]
+    assert doubles == ["app.later"]
+
+
 def test_every_remedy_of_a_missing_index_runs_and_mends(cursor: extensions.cursor) -> None:
     cursor.execute("DROP INDEX app.orders_referrer_idx, app.customers_active_idx, app.orders_details_idx")
     cursor.execute("ALTER TABLE app.events DROP CONSTRAINT events_pkey")
@@ -205,3 +221,19 @@ def test_a_role_that_may_read_nothing_still_sees_the_catalog(
         ("foreign key without index", "fail"),
         ("required index", "error"),  # it may not read the table, so not copy it
     ]
+
+
+def test_nothing_is_left(good: Database, capsys: pytest.CaptureFixture[str]) -> None:
+    state = """
+        SELECT (SELECT array_agg((oid, relname, relfilenode) ORDER BY oid) FROM pg_class),
+               (SELECT array_agg((relname, n_live_tup, n_dead_tup, n_tup_ins, seq_scan, idx_scan) ORDER BY relid)
+                  FROM pg_stat_user_tables),
+               (SELECT array_agg(nspname ORDER BY oid) FROM pg_namespace)
+    """
+    connection = good.connect()
+    before = query(connection, state)
+    required = [*SPEC["required"], {"table": "app.orders", "columns": [{"expression": "upper(status)"}]}]
+    result = run_module(capsys, pg_index_check, good, spec={"indexes": {**SPEC, "required": required}})
+    assert "upper(status)" in result["msg"]
+    assert query(connection, state) == before
+    connection.close()

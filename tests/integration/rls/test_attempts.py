@@ -214,6 +214,41 @@ def test_without_the_rights_nothing_is_claimed(pg_database: Database) -> None:
     assert len(errors) > 20
 
 
+def test_a_role_with_just_the_rights(pg_database: Database) -> None:
+    """What the documentation says that a login needs which is no superuser."""
+    schemas.make(pg_database, "aria")
+    sql(
+        pg_database,
+        """CREATE ROLE {prefix}checker LOGIN BYPASSRLS PASSWORD 'Secret-of-a-test-1';
+        GRANT {prefix}app, {prefix}report TO {prefix}checker;
+        GRANT SET ON PARAMETER session_replication_role TO {prefix}checker;
+        GRANT USAGE ON SCHEMA aria TO {prefix}checker;
+        GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA aria TO {prefix}checker""",
+    )
+    section = schemas.aria(pg_database.prefix)
+    by = pg_database.connect(f"{pg_database.prefix}checker", "Secret-of-a-test-1", autocommit=False)
+    outcome = checked(pg_database, section, by)
+    assert [f for f in outcome.findings if f.status is not Status.PASS] == []
+    assert outcome.matrix == checked(pg_database, section).matrix
+
+
+def test_a_condition_that_the_identity_answers_otherwise(pg_database: Database) -> None:
+    """Whose row it is depends on rows that the identity does not see: to it, every row looks like its own."""
+    sql(
+        pg_database,
+        f"""CREATE ROLE {{prefix}}app; CREATE TABLE t (tenant uuid NOT NULL, id int PRIMARY KEY);
+        CREATE TABLE sold (tenant uuid NOT NULL, id int PRIMARY KEY);
+        INSERT INTO t VALUES ('{A}', 1), ('{A}', 2), ('{B}', 3); INSERT INTO sold VALUES ('{A}', 1), ('{B}', 2);"""
+        + protected("t", "true")
+        + protected("sold"),
+    )
+    section = spec(pg_database.prefix)
+    for identity in section["identities"]:
+        identity["sees"]["t"] = "NOT EXISTS (SELECT FROM public.sold s WHERE s.id = t.id AND s.tenant = '" + B + "')"
+    outcome = checked(pg_database, {**section, "identities": section["identities"][:1]})
+    assert outcome.matrix["a"]["public.t"]["SELECT"] == "foreign"
+
+
 def test_a_predicate_that_is_wrong(pg_database: Database) -> None:
     schemas.make(pg_database, "aria")
     section = schemas.aria(pg_database.prefix)

@@ -17,7 +17,8 @@ from psycopg2 import extensions
 
 from ansible_collections.dbops.postgres.plugins.module_utils._findings import Finding, Status
 from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError
-from ansible_collections.dbops.postgres.plugins.module_utils._rls import check, judge, observe
+from ansible_collections.dbops.postgres.plugins.module_utils._postgres import Login
+from ansible_collections.dbops.postgres.plugins.module_utils._rls import check, judge, observe, pooled
 from ansible_collections.dbops.postgres.plugins.module_utils._rls.spec import RlsSpec, parse
 from ansible_collections.dbops.postgres.plugins.modules import pg_rls_check
 from tests.integration.rls import schemas
@@ -81,6 +82,49 @@ def test_every_defect_is_found(pg_database: Database) -> None:
     assert missed == []
 
 
+# What looks like a defect and is none.
+FINE = {
+    "open, and limited by a restrictive policy": "ALTER POLICY tenant ON aria.patients USING (true);"
+    " CREATE POLICY fence ON aria.patients AS RESTRICTIVE USING (practice_id = (SELECT aria.tenant()))",
+    "open for the owner": "CREATE POLICY migrations ON aria.patients TO {prefix}owner USING (true)",
+    "BYPASSRLS that nobody can become": "CREATE ROLE {prefix}dump BYPASSRLS; GRANT {prefix}report TO {prefix}dump",
+    "view that nobody may read": "CREATE VIEW aria.names AS SELECT practice_id, name FROM aria.patients",
+    "function of the owner that is pinned and granted": "CREATE FUNCTION aria.n() RETURNS int SECURITY DEFINER"
+    " SET search_path = '' LANGUAGE sql AS 'SELECT 1'; REVOKE ALL ON FUNCTION aria.n() FROM PUBLIC",
+    "another tenant for each role": "CREATE POLICY harbour ON aria.patients FOR SELECT TO {prefix}owner"
+    " USING (practice_id = '11111111-1111-4111-8111-111111111111')",
+    "unique inside a tenant": "CREATE UNIQUE INDEX ON aria.patients (practice_id, lower(name))",
+    "published with a condition": "CREATE PUBLICATION {prefix}p FOR TABLE aria.patients WHERE (id = 1)",
+    "a setting that no policy asks": "ALTER ROLE {prefix}app SET app.colour = 'red'",
+    "a policy that asks a table that nobody may write": "CREATE TABLE aria.members (login name, practice uuid);"
+    " GRANT SELECT ON aria.members TO {prefix}app; CREATE POLICY members ON aria.patients FOR SELECT TO {prefix}app"
+    " USING (practice_id = (SELECT aria.tenant()) AND practice_id IN (SELECT practice FROM aria.members))",
+}
+
+
+def test_no_false_alarm(pg_database: Database) -> None:
+    schemas.make(pg_database, "aria")
+    section = schemas.aria(pg_database.prefix)
+    for identity in section["identities"]:
+        identity["sees"]["icd_codes"] = True
+    spec = parse(section)
+    alarms = {}
+    with opened(pg_database) as connection, connection.cursor() as cursor:
+        for name, sql in FINE.items():
+            cursor.execute(sql.replace("{prefix}", pg_database.prefix))
+            found = bad(within(connection, spec))
+            if found:
+                alarms[name] = [f"{f.subject} {f.title}: {f.evidence}" for f in found]
+            connection.rollback()
+    assert alarms == {}
+    section["exempt"] = [{"table": "patients", "rules": ["rls_forced"], "reason": "Owned by nobody who logs in"}]
+    with opened(pg_database) as connection, connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE aria.patients NO FORCE ROW LEVEL SECURITY")
+        found = within(connection, parse(section))
+    assert bad(found) == []
+    assert [f.waiver for f in found if f.status is Status.WAIVED] == ["Owned by nobody who logs in"]
+
+
 def test_each_rule_has_a_defect() -> None:
     assert {rule.name for rule in judge.RULES} <= {defect.rule for defect in DEFECTS}
 
@@ -103,7 +147,7 @@ def fingerprint(database: Database) -> list[Any]:
     connection = database.connect()
     try:
         with connection.cursor() as cursor:
-            for catalog in ("pg_policy", "pg_attribute", "pg_constraint", "pg_trigger", "pg_proc", "pg_statistic"):
+            for catalog in ("pg_policy", "pg_attribute", "pg_constraint", "pg_trigger", "pg_proc"):
                 cursor.execute(
                     f"SELECT md5(string_agg(x.xmin::text || x.ctid::text, ',' ORDER BY x.ctid)) FROM {catalog} x"
                 )
@@ -120,6 +164,11 @@ def fingerprint(database: Database) -> list[Any]:
                     found.append((name, cursor.fetchone()))
             cursor.execute("SELECT sequencename, last_value FROM pg_sequences ORDER BY 1")
             found += cursor.fetchall()
+            cursor.execute(
+                "SELECT md5(string_agg(s::text, ',' ORDER BY tablename, attname)) FROM pg_stats s"
+                " WHERE schemaname = 'aria'"
+            )
+            found.append(cursor.fetchone())
             cursor.execute(
                 "SELECT relname, n_tup_ins, n_tup_upd, n_tup_del, n_dead_tup, n_live_tup FROM pg_stat_user_tables"
                 " ORDER BY 1"
@@ -233,3 +282,37 @@ def test_module(pg_database: Database, tmp_path: Path, capsys: pytest.CaptureFix
     spec_file.write_text("rls:\n  identities:\n    - name: x\n      role: nobody-at-all\n      sees: {'*': false}\n")
     status, result = run(snapshot=None, login_db=pg_database.name)
     assert "aria.yml:4: rls.identities[0].role: there is no role 'nobody-at-all'" in result["msg"]
+
+
+def test_the_next_client_of_a_pool(pg_database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two clients on one connection to the server, as a pool in transaction mode serves them."""
+    schemas.make(pg_database, "aria")
+    section = schemas.aria(pg_database.prefix)
+    login = Login(database=pg_database.name)
+
+    def reuse(clients: list[extensions.connection]) -> list[tuple[Status, str]]:
+        monkeypatch.setattr(pooled, "connect", lambda *_args, **_options: clients.pop())
+        found = checked(pg_database, section, pool=login).findings
+        return [(f.status, f.evidence) for f in found if f.title == "connection reuse" and f.subject.endswith("app")]
+
+    def shared() -> list[extensions.connection]:
+        return [one for _role in (1, 2) for one in [pg_database.connect(autocommit=False)] * 2]
+
+    ((status, evidence),) = reuse(shared())
+    assert status is Status.PASS
+    assert "nobody sees a row of 6 tables" in evidence
+    ((status, evidence),) = reuse([pg_database.connect(autocommit=False) for _client in range(4)])
+    assert status is Status.NOT_TESTED
+    connection = pg_database.connect()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "ALTER POLICY tenant ON aria.patients"
+            " USING (practice_id = (SELECT aria.tenant()) OR (SELECT aria.tenant()) IS NULL)"
+        )
+    connection.close()
+    ((status, evidence),) = reuse(shared())
+    assert (status, evidence.rpartition(" ")[2]) == (Status.FAIL, "aria.patients")
+    monkeypatch.undo()
+    nowhere = Login(host="127.0.0.1", port=1, database=pg_database.name)
+    found = checked(pg_database, section, pool=nowhere).findings
+    assert {f.status for f in found if f.title == "connection reuse"} == {Status.ERROR}

@@ -17,11 +17,21 @@ import yaml
 from ansible_collections.dbops.postgres.plugins.module_utils import _specfile
 from ansible_collections.dbops.postgres.plugins.module_utils._assurance.results import CHECKS
 from ansible_collections.dbops.postgres.plugins.module_utils._assurance.whole import validate
+from ansible_collections.dbops.postgres.plugins.module_utils._constraints import run as constraints
+from ansible_collections.dbops.postgres.plugins.module_utils._rls import spec as rls
 from ansible_collections.dbops.postgres.plugins.module_utils._specfile import SECTIONS, load
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 GUIDE = (CHECKOUT / "docs" / "assurance.md").read_text(encoding="utf-8")
 EXAMPLES = [text for text in re.findall(r"^```yaml\n(.*?)^```$", GUIDE, re.S | re.M) if text.startswith("database:")]
+
+
+FILES = sorted((CHECKOUT / "docs" / "examples").glob("*.yml"))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_a_whole_file_is_valid(path: Path) -> None:
+    validate(load(path.read_text(encoding="utf-8"), path.name))
 
 
 @pytest.mark.parametrize("text", EXAMPLES)
@@ -68,6 +78,14 @@ def test_the_guide_has_every_variable_of_the_playbooks() -> None:
     documented = set(re.findall(r"`(assure_\w+)`", GUIDE))
     documented |= {f"assure_login_{name}" for name in ("unix_socket", "port", "user", "password", "db")}
     assert given <= documented
+
+
+def test_production_is_said_in_the_words_that_the_checks_want() -> None:
+    playbook = (CHECKOUT / "playbooks" / "assure.yml").read_text(encoding="utf-8")
+    assert f"'{rls.PRODUCTION_WORDS}'" in playbook
+    assert f"'{constraints.PRODUCTION_WORDS}'" in playbook
+    (words,) = re.findall(r"assure_words: (.*)", playbook)
+    assert f"`{words}`" in GUIDE
 
 
 def test_the_files_of_the_pipelines_give_variables_that_exist() -> None:

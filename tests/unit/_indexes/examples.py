@@ -64,8 +64,8 @@ def index(name: str, *keys: str, oid: int = 0, table: int = 1, method: str = "bt
 
 
 def table(oid: int = 1, name: str = "t", **more: Any) -> Table:
-    """A table with 50,000 rows."""
-    return Table(oid, "app", name, **{"rows": 50_000, "columns": COLUMNS, **more})
+    """A table with 50,000 rows that has been read."""
+    return Table(oid, "app", name, **{"rows": 50_000, "columns": COLUMNS, "seq_scans": 3, **more})
 
 
 def seen(*indexes: Index, **more: Any) -> Observed:

@@ -68,6 +68,18 @@ def test_only_an_index_that_only_serves_reading_is_unused(change: dict[str, Any]
     assert (UNUSED in failed(seen(index("i", "a", **change), unread=("i",)))) is is_unused
 
 
+def test_an_index_of_a_table_that_nobody_reads_is_not_unused() -> None:
+    unread = table(seq_scans=0)
+    assert failed(seen(index("i", "a"), unread=("i",), tables=(unread,))) == []
+    assert failed(seen(index("i", "a"), index("j", "b"), unread=("i",), tables=(unread,))) == [UNUSED]
+
+
+def test_a_deferrable_unique_index_is_no_duplicate() -> None:
+    late = index("late", "a", unique=True, constraint="late")
+    late = replace(late, definition=replace(late.definition, immediate=False))
+    assert failed(seen(late, index("own", "a", unique=True))) == []
+
+
 def test_an_ignored_index_is_never_unused() -> None:
     assert failed(seen(index("ignored_i", "a"), unread=("ignored_i",))) == []
 

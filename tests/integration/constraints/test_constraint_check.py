@@ -238,6 +238,22 @@ def test_what_is_refused(
     assert message in module(capsys, pg_database, **options)["msg"]
 
 
+def test_what_is_elsewhere_is_left_alone(pg_database: Database) -> None:
+    sql(
+        pg_database,
+        "CREATE EXTENSION file_fdw; CREATE SERVER files FOREIGN DATA WRAPPER file_fdw",
+        "CREATE FOREIGN TABLE names (name text NOT NULL) SERVER files OPTIONS (filename '/etc/passwd', delimiter E'\x01')",
+        "CREATE TABLE ruled (id int NOT NULL)",
+        "INSERT INTO ruled VALUES (1)",
+        "CREATE RULE away AS ON INSERT TO ruled DO INSTEAD NOTHING",
+    )
+    outcome = looked(pg_database, Spec())
+    reasons = {item["table"]: item["reason"] for item in unproven(outcome)}
+    assert reasons.keys() == {"public.names", "public.ruled"}
+    assert "foreign table" in reasons["public.names"]
+    assert "a rule" in reasons["public.ruled"]
+
+
 def test_triggers_find_what_the_application_finds(pg_database: Database) -> None:
     sql(
         pg_database,

@@ -13,6 +13,7 @@ from ansible_collections.dbops.postgres.plugins.module_utils._constraints.insert
 from ansible_collections.dbops.postgres.plugins.module_utils._constraints.solve import Solver
 from ansible_collections.dbops.postgres.plugins.module_utils._constraints.state import (
     EXCLUSION,
+    FOREIGN_KEY,
     KEYS,
     Constraint,
     Database,
@@ -22,6 +23,7 @@ from ansible_collections.dbops.postgres.plugins.module_utils._constraints.state 
     Table,
 )
 
+STRANGER = 9  # number of a parent row that no row of ours points at, unless it must
 QUIET = 40  # rows from this number on are made without triggers
 REPAIRS = 6  # how often a duplicate of a row that is there is answered by other values
 
@@ -200,9 +202,19 @@ class Builder:
             decided.update(key.columns if source is not None else loose)
         for name, texts in self.columns.spoken(table).items():
             row[name] = texts[min(number, len(texts) - 1)]
-        row = self.columns.checked(table, row, frozenset(decided), number)
+        row = self.columns.checked(table, row, frozenset(decided), number, lambda name: self._elsewhere(table, name))
         self.columns.used.setdefault(oid, {})[number] = row
         return row, owed
+
+    def _elsewhere(self, table: Table, name: str) -> list[str | None]:
+        """What else a column of a foreign key may point at."""
+        for key in self.database.of(table.oid, FOREIGN_KEY):
+            if key.columns == (name,):
+                try:
+                    return [self.anchor(key.target, STRANGER)[key.target_columns[0]]]
+                except NoRowError:
+                    return []
+        return []
 
     def _parent(
         self, table: Table, row: Row, key: Constraint, number: int, wanted: int, owed: list[tuple[int, int]]

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from ansible_collections.dbops.postgres.plugins.module_utils._constraints import rows, values
 from ansible_collections.dbops.postgres.plugins.module_utils._constraints.checks import (
@@ -167,10 +167,13 @@ class Columns:
             found |= set(named_in(column.expression, table.written)) if column.generated else {name}
         return frozenset(found)
 
-    def checked(self, table: Table, row: Row, tied: frozenset[str], number: int) -> Row:
+    def checked(
+        self, table: Table, row: Row, tied: frozenset[str], number: int, others: Callable[[str], list[str | None]]
+    ) -> Row:
         """The row with values that its checks accept.
 
         :param tied: columns that foreign keys decide.
+        :param others: further values that such a column may have.
         :raises NoRowError: nothing was found that they accept.
         """
         keyed = self._keyed(table)
@@ -184,6 +187,10 @@ class Columns:
                     texts = [text for text in texts if text is None or text not in taken] or texts
                 choices[name] = texts
             found = self.solver.find(table, row, choices, expressions)
+            if found is None and set(choices) & tied:  # nobody follows himself
+                for name in set(choices) & tied:
+                    choices[name] = [*choices[name], *others(name)]
+                found = self.solver.find(table, row, choices, expressions)
             if found is None:
                 found = self.by_steps(table, row, choices, [c for c in conditions if c[1] in expressions])
             if found is None:

@@ -48,14 +48,17 @@ class Answer:
 
 
 class Writer:
-    """Writes rows over one connection."""
+    """Writes rows over one connection.
 
-    def __init__(self, cursor: extensions.cursor, deferrable: bool) -> None:
+    :param search_path: of the sessions of the application; empty: the default of the database.
+    """
+
+    def __init__(self, cursor: extensions.cursor, deferrable: bool, search_path: Sequence[str] = ()) -> None:
         self.cursor = cursor
         self.deferrable = deferrable
         cursor.execute(_SEARCH_PATH)
         path, self.role = cursor.fetchone() or ("", "origin")
-        names = [name.strip() for name in path.split(",")]
+        names = list(search_path) or [name.strip() for name in path.split(",")]
         quoted = Joined(tuple(Ident(name[1:-1]) if name[:1] == '"' else Ident(name) for name in names if name))
         text = compose(Sql("SET LOCAL search_path = {};", (quoted,))).as_string(cursor)
         self._prefixes = {False: text, True: text + "SET LOCAL session_replication_role = replica;"}

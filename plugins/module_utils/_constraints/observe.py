@@ -135,7 +135,7 @@ _TRIGGERS = """
       FROM pg_catalog.pg_trigger t
       JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid
       JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-     WHERE NOT t.tgisinternal AND t.tgenabled IN ('O', 'A') AND t.tgtype::int & 7 = 7
+     WHERE NOT t.tgisinternal AND t.tgenabled IN ('O', 'A') AND t.tgtype::int & 4 = 4
        AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
      ORDER BY t.tgname"""
 

@@ -9,7 +9,7 @@ violates differs from it in the values that the constraint is about, and must fa
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from ansible_collections.dbops.postgres.plugins.module_utils._constraints import rows
@@ -19,6 +19,7 @@ from ansible_collections.dbops.postgres.plugins.module_utils._constraints.prove_
 from ansible_collections.dbops.postgres.plugins.module_utils._constraints.prove_keys import KeyTrial
 from ansible_collections.dbops.postgres.plugins.module_utils._constraints.prove_references import ReferenceTrial
 from ansible_collections.dbops.postgres.plugins.module_utils._constraints.solve import Solver
+from ansible_collections.dbops.postgres.plugins.module_utils._constraints.spec import Spec
 from ansible_collections.dbops.postgres.plugins.module_utils._constraints.state import (
     CHECK,
     FOREIGN_KEY,
@@ -46,7 +47,7 @@ def prove(
     cursor: extensions.cursor,
     database: Database,
     chosen: Sequence[Constraint],
-    given: Mapping[str, Sequence[str | None]],
+    spec: Spec,
     *,
     write: bool,
     alter: bool,
@@ -64,13 +65,13 @@ def prove(
             f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'; SET LOCAL statement_timeout = '{STATEMENT_TIMEOUT}';"
             "SET LOCAL search_path = ''; SET LOCAL row_security = off; SET LOCAL jit = off"
         )
-        writer = Writer(cursor, any(item.deferrable for item in database.constraints.values()))
+        writer = Writer(cursor, any(item.deferrable for item in database.constraints.values()), spec.search_path)
         there, unseen = violated(database, chosen, writer)
         if not write:
             return [], there, unseen
         writer.defer(database)
         solver = Solver(cursor)
-        prover = _Prover(database, writer, solver, Builder(database, writer, solver, given), alter)
+        prover = _Prover(database, writer, solver, Builder(database, writer, solver, spec.values), alter)
         return prover.all(chosen), there, unseen
     finally:
         cursor.execute("ROLLBACK TO SAVEPOINT dbops_prove; RELEASE SAVEPOINT dbops_prove")

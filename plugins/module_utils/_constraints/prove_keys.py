@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from ansible_collections.dbops.postgres.plugins.module_utils._constraints import rows
-from ansible_collections.dbops.postgres.plugins.module_utils._constraints.build import said
+from ansible_collections.dbops.postgres.plugins.module_utils._constraints.build import STRANGER, said
 from ansible_collections.dbops.postgres.plugins.module_utils._constraints.insert import insert
 from ansible_collections.dbops.postgres.plugins.module_utils._constraints.judge import expected, matches
 from ansible_collections.dbops.postgres.plugins.module_utils._constraints.observe import named_in
@@ -24,7 +24,7 @@ from ansible_collections.dbops.postgres.plugins.module_utils._constraints.state 
     Row,
     Table,
 )
-from ansible_collections.dbops.postgres.plugins.module_utils._constraints.trial import STRANGER, Case, Trial
+from ansible_collections.dbops.postgres.plugins.module_utils._constraints.trial import Case, Trial
 
 
 class KeyTrial(Trial):

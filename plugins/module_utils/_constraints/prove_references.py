@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from ansible_collections.dbops.postgres.plugins.module_utils._constraints import rows
+from ansible_collections.dbops.postgres.plugins.module_utils._constraints.build import STRANGER
 from ansible_collections.dbops.postgres.plugins.module_utils._constraints.checks import Constants, constants
 from ansible_collections.dbops.postgres.plugins.module_utils._constraints.insert import exists, insert
 from ansible_collections.dbops.postgres.plugins.module_utils._constraints.judge import expected, matches
@@ -22,7 +23,7 @@ from ansible_collections.dbops.postgres.plugins.module_utils._constraints.state 
     Row,
     Table,
 )
-from ansible_collections.dbops.postgres.plugins.module_utils._constraints.trial import STRANGER, Case, Trial
+from ansible_collections.dbops.postgres.plugins.module_utils._constraints.trial import Case, Trial
 from ansible_collections.dbops.postgres.plugins.module_utils._plan import Ident, Sql
 
 

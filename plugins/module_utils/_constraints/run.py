@@ -99,7 +99,7 @@ def examine(connection: extensions.connection, spec: Spec, schemas: Sequence[str
     allowed = not production or said == PRODUCTION_WORDS
     before = sequences(connection)
     with connection.cursor() as cursor:
-        tried, there, unseen = prove(cursor, database, chosen, spec.values, write=allowed, alter=not production)
+        tried, there, unseen = prove(cursor, database, chosen, spec, write=allowed, alter=not production)
     after = sequences(connection)
     if not allowed:
         tried = [Proof(item.id, NOT_TRIED, _forbidden(database)) for item in chosen]

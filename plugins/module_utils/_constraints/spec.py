@@ -14,7 +14,7 @@ from ansible_collections.dbops.postgres.plugins.module_utils._constraints.state 
 from ansible_collections.dbops.postgres.plugins.module_utils._specfile import SpecError, SpecFile, Where, near, only
 
 _SECTION = "constraints"
-_KEYS = ("schemas", "exempt", "values", "expected", "minimum_coverage")
+_KEYS = ("schemas", "search_path", "exempt", "values", "expected", "minimum_coverage")
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,7 @@ class Spec:
     """
 
     schemas: tuple[str, ...] = ()
+    search_path: tuple[str, ...] = ()
     exempt: tuple[Exemption, ...] = ()
     values: Mapping[str, tuple[str | None, ...]] = field(default_factory=dict)
     expected: tuple[Expected, ...] = ()
@@ -85,6 +86,7 @@ def parse(file: SpecFile) -> Spec:
         raise SpecError((_SECTION, "minimum_coverage"), f"{percent!r} is no percentage between 0 and 100.")
     return Spec(
         schemas=_texts(data.get("schemas"), (_SECTION, "schemas")),
+        search_path=_texts(data.get("search_path"), (_SECTION, "search_path")),
         exempt=tuple(_exemption(item, (_SECTION, "exempt", n)) for n, item in enumerate(_list(data, "exempt"))),
         values=_values(data.get("values"), (_SECTION, "values")),
         expected=tuple(_expected(item, (_SECTION, "expected", n)) for n, item in enumerate(_list(data, "expected"))),

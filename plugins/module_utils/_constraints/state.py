@@ -64,7 +64,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Trigger:
-    """A trigger of the user's on each row, before it is inserted. ``always``: no setting switches it off."""
+    """A trigger of the user's on INSERT. ``always``: no setting switches it off."""
 
     name: str
     always: bool

@@ -21,8 +21,6 @@ from ansible_collections.dbops.postgres.plugins.module_utils._constraints.state 
 )
 from ansible_collections.dbops.postgres.plugins.module_utils._plan import Sql
 
-STRANGER = 9  # number of a parent row that no row of ours points at
-
 
 @dataclass(frozen=True)
 class Case:

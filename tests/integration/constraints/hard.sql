@@ -134,3 +134,10 @@ CREATE TRIGGER profile AFTER INSERT ON signups FOR EACH ROW EXECUTE FUNCTION pro
 -- a foreign key that is narrower than what it references
 CREATE TABLE wide (id bigint PRIMARY KEY, code text NOT NULL UNIQUE);
 CREATE TABLE narrow (wide integer PRIMARY KEY REFERENCES wide, code varchar(4) NOT NULL REFERENCES wide (code), tiny smallint REFERENCES wide);
+
+-- two references to one table that must differ, and a check over more columns than can be looked at together
+CREATE TABLE follows (who integer REFERENCES wide, whom integer REFERENCES wide, PRIMARY KEY (who, whom), CHECK (who <> whom));
+CREATE TABLE broad (
+    id integer PRIMARY KEY, a text, b text, c date, d numeric, e numeric, f text[], g jsonb, h integer,
+    CONSTRAINT broad_check CHECK (id <> 1 OR (a IS NULL AND b IS NULL AND c IS NULL AND d > 7 AND e < 5 AND f IS NULL AND g IS NULL AND h IS NULL))
+);

@@ -238,6 +238,24 @@ def test_what_is_refused(
     assert message in module(capsys, pg_database, **options)["msg"]
 
 
+def test_triggers_find_what_the_application_finds(pg_database: Database) -> None:
+    sql(
+        pg_database,
+        "CREATE SCHEMA app; CREATE TABLE app.log (n int)",
+        "CREATE TABLE app.t (id int PRIMARY KEY, log int NOT NULL)",
+        "CREATE TABLE app.u (t int PRIMARY KEY REFERENCES app.t)",
+        """CREATE FUNCTION app.note() RETURNS trigger LANGUAGE plpgsql AS
+           $$BEGIN INSERT INTO log VALUES (1); RETURN NULL; END$$""",
+        "CREATE TRIGGER note AFTER INSERT ON app.t FOR EACH ROW EXECUTE FUNCTION app.note()",
+        "CREATE TRIGGER note AFTER INSERT ON app.u FOR EACH ROW EXECUTE FUNCTION app.note()",
+    )
+    outcome = looked(pg_database, Spec())
+    assert outcome.coverage == 100
+    assert all("with triggers" in item["reason"] for item in outcome.listed())
+    outcome = looked(pg_database, Spec(search_path=("app",)))
+    assert {item["reason"] for item in outcome.listed()} == {""}
+
+
 def test_a_sequence_that_a_trigger_moves_is_named(pg_database: Database) -> None:
     sql(
         pg_database,

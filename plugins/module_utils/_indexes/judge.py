@@ -65,12 +65,15 @@ def _held(findings: Iterable[Finding], seen: Observed) -> list[Finding]:
     """A pass for every rule about which nothing else was said."""
     said = {(finding.control, finding.title) for finding in findings}
     count = f"{len(seen.indexes)} indexes on {len(seen.tables)} tables looked at"
-    rules = (REQUIRED, INVALID, DUPLICATE, REDUNDANT, FOREIGN_KEY, UNUSED, SEQUENTIAL, CARDINALITY, BLOAT)
-    return [
+    rules = (INVALID, DUPLICATE, REDUNDANT, FOREIGN_KEY, UNUSED, SEQUENTIAL, CARDINALITY, BLOAT)
+    held = [
         found(rule, "database", Status.PASS, f"None: {count}.")
         for rule in rules
         if (rule.control, rule.title) not in said
     ]
+    if (REQUIRED.control, REQUIRED.title) not in said:
+        held.append(found(REQUIRED, "database", Status.NOT_APPLICABLE, "The spec file requires no index."))
+    return held
 
 
 class _Declared:

@@ -152,7 +152,8 @@ def _per_row(state: RlsState, _spec: RlsSpec) -> Iterator[Problem]:
                 yield Problem(
                     _subject(table, policy),
                     f"calls {names} for each row: {_short(expression.text)}",
-                    "Write (SELECT function(...)), which is evaluated once for a statement.",
+                    "Write (SELECT function(...)), which is evaluated once for a statement; if it takes columns of the"
+                    " row, turn it round: column IN (SELECT function(...)).",
                     names=_names(table, policy),
                 )
                 break

@@ -211,7 +211,9 @@ class _Attempts:
         for taken in ([self.tenant], list(columns)):
             if not set(taken) <= set(columns):
                 continue
-            self._execute(attempts.mixed(table, pair.own.text, pair.foreign.text, taken, pair.predicate))
+            back = Sql("ROLLBACK TO SAVEPOINT dbops_cell")  # the attempt before may have ended with an error
+            mixed = attempts.mixed(table, pair.own.text, pair.foreign.text, taken, pair.predicate)
+            self._execute(attempts.sequence([back, mixed]))
             row = self.cursor.fetchone()
             if row and not row[1]:
                 text: str = row[0]

@@ -208,16 +208,20 @@ def _roles(rows: Iterable[Sequence[Any]], members: Iterable[Sequence[str]]) -> d
 def _audience(
     spec: RlsSpec, roles: Mapping[str, Role], tables: Mapping[int, Table], holders: Iterable[Sequence[str]]
 ) -> tuple[str, ...]:
-    """The declared roles of applications and identities; without any, whoever may do something with the tables and is
-    neither a superuser nor their owner."""
+    """The declared roles of applications and identities. Without any: whoever may do something with the tables and is
+    neither a superuser, nor their owner, nor a role without login that passes by policies on purpose."""
     declared = [*spec.application_roles, *(identity.role for identity in spec.identities)]
     if declared:
         return tuple(name for name in dict.fromkeys(declared) if name in roles)
     owners = {table.owner for table in tables.values()}
+    candidates = [roles[name] for (name,) in holders if name in roles]
     return tuple(
-        name
-        for (name,) in holders
-        if name in roles and not roles[name].superuser and name not in owners and not name.startswith("pg_")
+        role.name
+        for role in candidates
+        if not role.superuser
+        and role.name not in owners
+        and not role.name.startswith("pg_")
+        and (role.login or not role.bypass)
     )
 
 

@@ -125,6 +125,26 @@ def test_no_false_alarm(pg_database: Database) -> None:
     assert [f.waiver for f in found if f.status is Status.WAIVED] == ["Owned by nobody who logs in"]
 
 
+def test_by_the_catalog_alone(pg_database: Database) -> None:
+    """Without a spec the roles are found by what they may do."""
+    with opened(pg_database) as connection:
+        found = check.check(connection, RlsSpec()).findings
+    assert [f.status for f in found] == [Status.NOT_APPLICABLE, Status.NOT_TESTED]
+    schemas.make(pg_database, "hosted")
+    dump = f"{pg_database.prefix}dump"
+    with opened(pg_database) as connection, connection.cursor() as cursor:
+
+        def judged() -> set[tuple[str, str]]:
+            return {(f.title, f.subject) for f in bad(judge.judge(observe.observe(connection, RlsSpec()), RlsSpec()))}
+
+        cursor.execute(f"CREATE ROLE {dump} BYPASSRLS; GRANT SELECT ON app.teams TO {dump}")
+        cursor.execute(f"GRANT USAGE ON SCHEMA app TO {dump}")
+        open_to_all = ("policy_always_true", "app.profiles policy everybody")  # nobody has declared that it is meant
+        assert judged() == {open_to_all}
+        cursor.execute(f"ALTER ROLE {dump} LOGIN")
+        assert judged() == {open_to_all, ("bypass_reachable", dump)}
+
+
 def test_each_rule_has_a_defect() -> None:
     assert {rule.name for rule in judge.RULES} <= {defect.rule for defect in DEFECTS}
 
@@ -241,7 +261,9 @@ def test_survivors_are_told(pg_database: Database) -> None:
     ]
 
 
-def test_module(pg_database: Database, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_module(
+    pg_database: Database, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     schemas.make(pg_database, "aria")
     files = {name: str(tmp_path / name) for name in ("snapshot", "junit")}
     spec_file = tmp_path / "aria.yml"
@@ -264,7 +286,14 @@ def test_module(pg_database: Database, tmp_path: Path, capsys: pytest.CaptureFix
     assert result["database"] == pg_database.name
     assert 'failures="0" errors="0"' in Path(files["junit"]).read_text()
     assert json.loads(Path(files["snapshot"]).read_text())["identities"] == result["matrix"]
-    assert run(junit=None)[1]["changed"] is False
+    records: list[Any] = []
+    monkeypatch.setattr(pg_rls_check, "record_check", lambda *record: records.append(record))
+    assert run(junit=None, evidence=True)[1]["changed"] is False
+    ((name, recorded, good, said, _facts),) = records
+    assert (name, recorded, good) == ("pg_rls_check", pg_database.name, True)
+    assert said.endswith(" pass")
+    assert run(junit=None, evidence=True, _ansible_check_mode=True)[0] == 0
+    assert len(records) == 1
 
     connection = pg_database.connect()
     with connection.cursor() as cursor:

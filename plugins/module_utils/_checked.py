@@ -19,6 +19,7 @@ from ansible_collections.dbops.postgres.plugins.module_utils._findings import (
     failure_message,
     ordered,
     passed,
+    statuses,
     summary,
 )
 from ansible_collections.dbops.postgres.plugins.module_utils._findings_text import to_junit, totals
@@ -62,8 +63,8 @@ def finish(
         if params["junit"]:
             result["changed"] = write(module, params["junit"], to_junit(report)) or result["changed"]
         if params["evidence"] and not module.check_mode:
-            holds = _holding(controls, shown)
-            record_check(check, database, all(holds.values()), totals(report), _facts(shown), holds)
+            good = not any(finding.status in _BAD for finding in shown)
+            record_check(check, database, good, totals(report), _facts(shown), statuses(shown))
             result["changed"] = True
     except OSError as error:
         module.fail_json(msg=f"The result cannot be written: {error}. The database was not changed.", **result)
@@ -72,16 +73,6 @@ def finish(
         worst = [f"{finding.subject}: {finding.evidence}" for finding in shown if finding.status in _BAD][:5]
         module.fail_json(msg=f"{message} First of them: {' | '.join(worst)}", **result)
     module.exit_json(**result)
-
-
-def _holding(controls: Sequence[Control], findings: Sequence[Finding]) -> Mapping[str, bool]:
-    """Whether each control holds: nothing of it failed, and something of it was looked at."""
-    holds = {}
-    for control in controls:
-        statuses = [finding.status for finding in findings if finding.control == control.id]
-        looked = any(status in (Status.PASS, Status.WAIVED, Status.NOT_APPLICABLE) for status in statuses)
-        holds[control.id] = looked and not any(status in _BAD for status in statuses)
-    return holds
 
 
 def _facts(findings: Sequence[Finding]) -> Mapping[str, object]:

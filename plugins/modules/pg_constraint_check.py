@@ -41,7 +41,7 @@ options:
     description:
       - On a server that says in C(cluster_name) that it is production no row is tried, unless this has the words
         V(try the constraints on the production server). Without them only the catalog and the rows that are there are
-        looked at, and everything else is an C(error).
+        looked at, and everything else is C(not_tested).
       - The rows are rolled back; until then, mostly for less than a second, they hold locks like those of any INSERT.
     type: str
     default: ''

@@ -198,6 +198,7 @@ from ansible_collections.dbops.postgres.plugins.module_utils._findings import (
     Report,
     failure_message,
     passed,
+    statuses,
     summary,
 )
 from ansible_collections.dbops.postgres.plugins.module_utils._findings_text import to_junit, totals
@@ -296,7 +297,14 @@ def _run(module: AnsibleModule) -> tuple[check.Outcome, bool]:
     if params["evidence"] and not module.check_mode:
         facts = {"summary": summary(outcome.findings), "score": outcome.score.as_dict() if outcome.score else None}
         try:
-            record_check("pg_rls_check", outcome.database, passed(outcome.findings), totals(report), facts)
+            record_check(
+                "pg_rls_check",
+                outcome.database,
+                passed(outcome.findings),
+                totals(report),
+                facts,
+                statuses(outcome.findings),
+            )
         except OSError as error:
             raise DbopsError(f"The record of the check cannot be written: {error}", "Run it as root.") from None
     return outcome, changed

@@ -118,7 +118,7 @@ class Builder:
         :raises NoRowError: the table takes none.
         """
         table = self.database.tables[oid]
-        self._usable(table)
+        self.usable(table)
         triggers = oid not in self.without_triggers and number < QUIET
         last: Rejection | None = None
         for _try in range(REPAIRS):
@@ -150,7 +150,11 @@ class Builder:
             return self.writer.keep(table, row, triggers=triggers)
         return self.writer.attempt([insert(table, row)], triggers=triggers)
 
-    def _usable(self, table: Table) -> None:
+    def usable(self, table: Table) -> None:
+        """Whether rows may be tried in a table at all.
+
+        :raises NoRowError: no.
+        """
         if table.kind == "f":
             raise NoRowError(f"{table.shown} is a foreign table: its server decides, not PostgreSQL")
         if not table.may_write:

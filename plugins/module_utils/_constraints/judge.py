@@ -113,8 +113,11 @@ def listed(database: Database, proofs: Iterable[Proof]) -> list[dict[str, Any]]:
     return found
 
 
-def findings(database: Database, proofs: Sequence[Proof], spec: Spec) -> list[Finding]:
-    """Each constraint that is not proven; for each table how many are; the coverage; what is declared and not there."""
+def findings(database: Database, proofs: Sequence[Proof], spec: Spec, forbidden: str = "") -> list[Finding]:
+    """Each constraint that is not proven; for each table how many are; the coverage; what is declared and not there.
+
+    :param forbidden: why no row was tried; then there is nothing to say about coverage.
+    """
     found: list[Finding] = []
     proven: dict[str, list[Constraint]] = {}
     untried: dict[str, list[Constraint]] = {}
@@ -126,7 +129,12 @@ def findings(database: Database, proofs: Sequence[Proof], spec: Spec) -> list[Fi
             untried.setdefault(proof.reason, []).append(item)
         else:
             found.append(_finding(database, proof, item))
-    found += [_untried(database, reason, items) for reason, items in untried.items()]
+    if forbidden:
+        found.append(
+            Finding(CONTROL, database.name, Severity.HIGH, Status.NOT_TESTED, forbidden, title="constraint not tried")
+        )
+    else:
+        found += [_untried(database, reason, items) for reason, items in untried.items()]
     for where, items in proven.items():
         counts: dict[str, int] = {}
         for item in items:
@@ -159,8 +167,7 @@ def findings(database: Database, proofs: Sequence[Proof], spec: Spec) -> list[Fi
                 title="exemption",
             )
         )
-    found.append(_coverage(database, proofs, spec))
-    return found
+    return found if forbidden else [*found, _coverage(database, proofs, spec)]
 
 
 def _coverage(database: Database, proofs: Sequence[Proof], spec: Spec) -> Finding:

@@ -102,6 +102,8 @@ class _Prover:
     def table(self, table: Table, chosen: Sequence[Constraint]) -> list[Proof]:
         try:
             leaf = self.database.tables[self.builder.leaf(table.oid)]
+            self.builder.usable(table)
+            self.builder.usable(leaf)
             first = self.builder.anchor(table.oid, 0)
         except NoRowError as error:
             return [Proof(item.id, NOT_TRIED, str(error)) for item in chosen]

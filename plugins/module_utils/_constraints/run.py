@@ -101,11 +101,12 @@ def examine(connection: extensions.connection, spec: Spec, schemas: Sequence[str
     with connection.cursor() as cursor:
         tried, there, unseen = prove(cursor, database, chosen, spec, write=allowed, alter=not production)
     after = sequences(connection)
-    if not allowed:
-        tried = [Proof(item.id, NOT_TRIED, _forbidden(database)) for item in chosen]
+    forbidden = "" if allowed else _forbidden(database)
+    if forbidden:
+        tried = [Proof(item.id, NOT_TRIED, forbidden) for item in chosen]
     proofs = tuple(judge.settled(database, chosen, tried, there, spec))
     moved = tuple(sorted(key for key, value in after.items() if before.get(key, value) != value))
-    found = [*judge.findings(database, proofs, spec), *judge.unseen(database, unseen)]
+    found = [*judge.findings(database, proofs, spec, forbidden), *judge.unseen(database, unseen)]
     return Outcome(database, proofs, tuple(found), moved)
 
 

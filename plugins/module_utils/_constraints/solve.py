@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from itertools import islice, product
+from itertools import combinations, islice, product
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.dbops.postgres.plugins.module_utils._constraints.state import Row, Table
@@ -61,6 +62,12 @@ class Solver:
         self, table: Table, row: Row, choices: Choices, holds: Sequence[str], fails: Sequence[str], limit: int
     ) -> list[Row]:
         """The first combinations of that kind."""
+        if len(choices) > 2 and _size(choices) > MOST:
+            # Too many to look at together. Most conditions are decided by two columns while the others stay.
+            for pair in combinations(choices, 2):
+                near = self.several(table, row, {name: choices[name] for name in pair}, holds, fails, limit)
+                if near:
+                    return near
         limited = _limited(choices)
         conditions = [*(_condition(text, "IS NOT FALSE") for text in holds)]
         conditions += [_condition(text, "IS FALSE") for text in fails]
@@ -116,14 +123,15 @@ class Solver:
         return None
 
 
+def _size(choices: Choices) -> int:
+    return math.prod(max(len(texts), 1) for texts in choices.values())
+
+
 def _limited(choices: Choices) -> dict[str, list[str | None]]:
     """As many choices of each column as one query can look at together."""
     found = {name: list(dict.fromkeys(texts)) for name, texts in choices.items()}
     while found:
-        size = 1
-        for texts in found.values():
-            size *= max(len(texts), 1)
-        if size <= MOST:
+        if _size(found) <= MOST:
             break
         longest = max(found, key=lambda name: len(found[name]))
         # NULL stands last and says more than any other value.
@@ -170,5 +178,6 @@ def _over(
     if computed:
         sources.append(Sql("LATERAL (SELECT {}) AS {}", (Joined(tuple(computed)), Ident("dbops computed"))))
     return Sql(
-        "SELECT {} FROM {} WHERE {} LIMIT 1", (Joined((*names, Literal(1))), Joined(tuple(sources)), _all(conditions))
+        "SELECT {} FROM {} WHERE {} LIMIT {}",
+        (Joined((*names, Literal(1))), Joined(tuple(sources)), _all(conditions), Literal(limit)),
     )

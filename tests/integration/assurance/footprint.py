@@ -61,9 +61,10 @@ def footprint(connection: extensions.connection, prefix: str) -> dict[str, str]:
                 state = "t::text"
             else:  # a row that was updated, and updated back, is another one
                 state = "format('%s %s %s', t.ctid, t.xmin, t)"
-            query = (
-                f"SELECT md5(string_agg(x.row, chr(10) ORDER BY x.row)) FROM (SELECT {state} FROM {{table}} t) x (row)"
-            )
+            rows = f"SELECT {state} FROM {{table}} t"
+            if name == "pg_statistic":  # the server analyses its own catalogs when it likes
+                rows += " WHERE t.starelid >= 16384"
+            query = f"SELECT md5(string_agg(x.row, chr(10) ORDER BY x.row)) FROM ({rows}) x (row)"
             given = {"passing": sql.Literal(list(_PASSING)), "table": sql.Identifier(schema, name)}
             cursor.execute(sql.SQL(query).format(**given))
             found[f"{schema}.{name}"] = str((cursor.fetchone() or ("",))[0])

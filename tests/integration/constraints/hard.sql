@@ -137,3 +137,7 @@ CREATE TABLE narrow (wide integer PRIMARY KEY REFERENCES wide, code varchar(4) N
 
 -- two references to one table that must differ, and a check over more columns than can be looked at together
 CREATE TABLE follows (who integer REFERENCES wide, whom integer REFERENCES wide, PRIMARY KEY (who, whom), CHECK (who <> whom));
+CREATE TABLE broad (
+    id integer PRIMARY KEY, a text, b text, c date, d numeric, e numeric, f text[], g jsonb, h integer,
+    CONSTRAINT broad_check CHECK (id <> 1 OR (a IS NULL AND b IS NULL AND c IS NULL AND d > 7 AND e < 5 AND f IS NULL AND g IS NULL AND h IS NULL))
+);

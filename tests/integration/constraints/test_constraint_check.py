@@ -25,7 +25,7 @@ from ansible_collections.dbops.postgres.plugins.module_utils._constraints.solve 
 from ansible_collections.dbops.postgres.plugins.module_utils._constraints.spec import Spec, parse
 from ansible_collections.dbops.postgres.plugins.module_utils._constraints.state import Database as Seen
 from ansible_collections.dbops.postgres.plugins.module_utils._constraints.values import plenty, value
-from ansible_collections.dbops.postgres.plugins.module_utils._findings import Finding, Status
+from ansible_collections.dbops.postgres.plugins.module_utils._findings import Finding, Status, passed
 from ansible_collections.dbops.postgres.plugins.module_utils._plan import Sql
 from ansible_collections.dbops.postgres.plugins.module_utils._postgres import compose
 from ansible_collections.dbops.postgres.plugins.module_utils._specfile import from_data
@@ -188,8 +188,10 @@ def test_on_production_nothing_is_tried_without_the_words(hard: Database, monkey
     monkeypatch.setattr(running, "observe", production)
     outcome = looked(hard)
     assert {item["result"] for item in outcome.listed()} == {"could not be tried", "exempt"}
-    (untried,) = [f for f in bad(outcome) if f.title == "constraint not tried"]
+    assert not bad(outcome)
+    (untried,) = [f for f in outcome.findings if f.status is Status.NOT_TESTED]
     assert running.PRODUCTION_WORDS in untried.evidence
+    assert not passed(outcome.findings)
     connection = opened(hard)
     allowed = examine(connection, GOOD, said=running.PRODUCTION_WORDS)
     connection.rollback()
@@ -236,6 +238,22 @@ def test_what_is_refused(
 ) -> None:
     sql(pg_database, "CREATE TABLE t (id int)")
     assert message in module(capsys, pg_database, **options)["msg"]
+
+
+def test_what_is_elsewhere_is_left_alone(pg_database: Database) -> None:
+    sql(
+        pg_database,
+        "CREATE EXTENSION file_fdw; CREATE SERVER files FOREIGN DATA WRAPPER file_fdw",
+        "CREATE FOREIGN TABLE names (name text NOT NULL) SERVER files OPTIONS (filename '/etc/hostname')",
+        "CREATE TABLE ruled (id int NOT NULL)",
+        "INSERT INTO ruled VALUES (1)",
+        "CREATE RULE away AS ON INSERT TO ruled DO INSTEAD NOTHING",
+    )
+    outcome = looked(pg_database, Spec())
+    reasons = {item["table"]: item["reason"] for item in unproven(outcome)}
+    assert reasons.keys() == {"public.names", "public.ruled"}
+    assert "foreign table" in reasons["public.names"]
+    assert "a rule" in reasons["public.ruled"]
 
 
 def test_triggers_find_what_the_application_finds(pg_database: Database) -> None:

@@ -75,7 +75,12 @@ def demo() -> int:
     _playbook("backup.yml", host, "backup.yml: a set of all databases, encrypted for a key that is not on the host")
     _playbook("restore_drill.yml", host, "restore_drill.yml: restore it elsewhere, compare every row")
     payments = ["database=payments_db", "environment=prod", "role=payments_prod_migrator", f"path={MIGRATIONS}"]
-    _playbook("migrate.yml", host, "migrate.yml: lint, backup, rehearsal on a copy, apply, verify", *(f"-emigrate_{item}" for item in payments))
+    _playbook(
+        "migrate.yml",
+        host,
+        "migrate.yml: lint, backup, rehearsal on a copy, apply, verify",
+        *(f"-emigrate_{item}" for item in payments),
+    )
     _playbook("assure.yml", host, "assure.yml: constraints bite, indexes are used, data are sound", *_assurance())
     _playbook("readiness.yml", host, "readiness.yml: prove it on the live host", f"-ereadiness_report_dir={REPORT}")
 

@@ -87,9 +87,9 @@ def test_evidence(monkeypatch: pytest.MonkeyPatch) -> None:
     finished(Module(), *findings)
     assert records == []
     assert finished(Module(evidence=True), *findings)["changed"]
-    ((check, database, passed, summary, facts, controls),) = records
+    ((check, database, passed, summary, facts, statuses),) = records
     assert (check, database, passed) == ("pg_index_check", "shop", False)
     assert summary == "1 fail, 1 not tested, 1 not applicable"
     assert facts["failed"] == ["rule: t"]
     # Nothing of P-5 was looked at: that is no proof that it holds.
-    assert controls == {"P-2": True, "P-4": False, "P-5": False}
+    assert statuses == {"P-2": ["not_applicable"], "P-4": ["fail"], "P-5": ["not_tested"]}

@@ -21,20 +21,24 @@ import dataclasses
 import json
 import os
 import signal
+import subprocess
 import sys
 import threading
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, os.environ.get("DBOPS_CODE", "/opt/dbops"))
 
 from ansible_collections.dbops.postgres.plugins.module_utils import _postgres
-from ansible_collections.dbops.postgres.plugins.module_utils._backup import contents, restore_database
+from ansible_collections.dbops.postgres.plugins.module_utils._backup import contents, drill_cluster, restore_database
 from ansible_collections.dbops.postgres.plugins.module_utils._host_program import migrate
 from ansible_collections.dbops.postgres.plugins.module_utils._migration import apply, run_state
 from ansible_collections.dbops.postgres.plugins.module_utils._postgres import Login
 from ansible_collections.dbops.postgres.plugins.module_utils._schema import observe
 
 LIVE = Login()
+INITIALISED = "/var/lib/postgresql/migrate-initialised"
 
 
 def execute(database: str, text: str) -> None:
@@ -84,6 +88,24 @@ def faults(database: str) -> None:
         apply.Apply._note = ended  # type: ignore
 
 
+def initdb_once() -> None:
+    """A cluster is initialised once for all tests, and copied."""
+    run = drill_cluster.run
+
+    def copied(command: Sequence[str], **given: Any) -> subprocess.CompletedProcess[bytes]:
+        if not command[0].endswith("/initdb"):
+            return run(command, **given)
+        data = next(item.partition("=")[2] for item in command if item.startswith("--pgdata="))
+        if not Path(INITIALISED).is_dir():
+            done = run(command, **given)
+            if done.returncode == 0:
+                subprocess.run(["cp", "-a", data, INITIALISED], check=True)
+            return done
+        return subprocess.run(["cp", "-a", INITIALISED, data], capture_output=True, check=False)
+
+    drill_cluster.run = copied
+
+
 def tell(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
@@ -91,6 +113,7 @@ def tell(line: str) -> None:
 def run(text: str) -> int:
     params = json.loads(text)
     faults(params["database"])
+    initdb_once()
     check = params.pop("check", False)
     found, path = migrate.hold(params, check=check, tell=tell, database_url=params.pop("database_url", ""))
     print(json.dumps({**dataclasses.asdict(found), "passed": found.passed, "path": path}))

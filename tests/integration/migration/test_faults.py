@@ -24,6 +24,7 @@ GOOD = {
     "003_fill.down.sql": "DROP TABLE phones; UPDATE customers SET phone = NULL;",
 }
 NASTY = (CHECKOUT / "tests" / "integration" / "backup" / "nasty.sql").read_text()
+ONLY_UP = {name: text for name, text in GOOD.items() if ".down." not in name}
 # Goes well on the copy, and not on the live server.
 ONLY_LIVE = f"SELECT 1 / (CASE WHEN {ON_COPY} THEN 1 ELSE 0 END);"
 FAILING_SMOKE = [{"name": "alive", "query": f"SELECT {ON_COPY}", "expect": True}]
@@ -35,10 +36,6 @@ def as_before(made: MigrateHost, shop: str, before: dict[str, Any]) -> None:
     """The database is exactly what it was."""
     assert made.look(shop) == before
     assert made.left() == []
-
-
-def without_downs(files: dict[str, str]) -> dict[str, str]:
-    return {name: text for name, text in files.items() if ".down." not in name}
 
 
 def test_all_goes_well(migrate_host: MigrateHost, shop: str) -> None:
@@ -114,13 +111,13 @@ def test_lock_timeout(migrate_host: MigrateHost, shop: str) -> None:
     try:
         with blocker.cursor() as cursor:
             cursor.execute("SELECT count(*) FROM public.customers")
-        done = migrate_host.migrate(shop, GOOD, lock_timeout=0.1, attempts=3)
+        done = migrate_host.migrate(shop, ONLY_UP, lock_timeout=0.1, attempts=3)
         assert (done.status, done.record["way_back"]) == (17, "rollback"), done.said
         assert (
             "001_phone.sql:1: canceling statement due to lock timeout (SQLSTATE 55P03) after 3" in done.record["words"]
         )
         as_before(migrate_host, shop, before)
-        process = migrate_host.start(shop, GOOD, lock_timeout=0.1, attempts=20)
+        process = migrate_host.start(shop, ONLY_UP, lock_timeout=0.1, attempts=20)
         end = time.monotonic() + 60
         while time.monotonic() < end:
             waiting = (
@@ -140,9 +137,9 @@ def test_lock_timeout(migrate_host: MigrateHost, shop: str) -> None:
 # Between the first commit's being written down and its being made; before the last.
 @pytest.mark.parametrize("moment", [3, 10])
 def test_killed(migrate_host: MigrateHost, shop: str, moment: int) -> None:
-    done = migrate_host.migrate(shop, GOOD, {"DBOPS_KILL_AFTER": moment})
+    done = migrate_host.migrate(shop, ONLY_UP, {"DBOPS_KILL_AFTER": moment})
     assert done.status == KILLED, done.said
-    again = migrate_host.migrate(shop, GOOD, smoke=ALL_THERE)
+    again = migrate_host.migrate(shop, ONLY_UP, smoke=ALL_THERE)
     assert (again.status, again.record["verdict"]) == (0, "migrated"), again.said
     assert "interrupted" in again.record["resumed"]
     assert migrate_host.psql(shop, "SELECT count(*) FROM dbops.migration_history") == "3"
@@ -151,13 +148,13 @@ def test_killed(migrate_host: MigrateHost, shop: str, moment: int) -> None:
 
 def test_killed_and_taken_back(migrate_host: MigrateHost, shop: str) -> None:
     before = migrate_host.look(shop)
-    done = migrate_host.migrate(shop, GOOD, {"DBOPS_KILL": 6})
+    done = migrate_host.migrate(shop, ONLY_UP, {"DBOPS_KILL": 6})
     assert done.status == KILLED, done.said
     assert migrate_host.look(shop) != before
-    other = migrate_host.migrate(shop, {**GOOD, "001_phone.sql": "SELECT 1;"})
+    other = migrate_host.migrate(shop, {**ONLY_UP, "001_phone.sql": "SELECT 1;"})
     assert (other.status, other.record["failed_stage"]) == (11, "guard")
     assert "001_phone.sql" in other.record["words"]
-    again = migrate_host.migrate(shop, GOOD, interrupted="back")
+    again = migrate_host.migrate(shop, ONLY_UP, interrupted="back")
     assert (again.record["verdict"], again.record["way_back"]) == ("as before", "restore"), again.said
     assert "applied in part" in again.record["words"]
     as_before(migrate_host, shop, before)
@@ -186,9 +183,9 @@ def test_killed_while_an_index_is_built(migrate_host: MigrateHost, shop: str) ->
 
 def test_killed_on_the_way_back(migrate_host: MigrateHost, shop: str) -> None:
     before = migrate_host.look(shop)
-    done = migrate_host.migrate(shop, without_downs(GOOD), {"DBOPS_KILL_SWAP": 1}, smoke=FAILING_SMOKE)
+    done = migrate_host.migrate(shop, ONLY_UP, {"DBOPS_KILL_SWAP": 1}, smoke=FAILING_SMOKE)
     assert done.status == KILLED, done.said
-    again = migrate_host.migrate(shop, without_downs(GOOD), smoke=FAILING_SMOKE)
+    again = migrate_host.migrate(shop, ONLY_UP, smoke=FAILING_SMOKE)
     assert (again.record["verdict"], again.record["way_back"]) == ("as before", "restore"), again.said
     as_before(migrate_host, shop, before)
 
@@ -200,7 +197,7 @@ def test_a_host_that_cannot_read_its_own_backups(migrate_host: MigrateHost, shop
     text = json.dumps({"targets": [{"directory": SETS}], "backup": backup})
     host.run("sh", "-c", f"cat >{FILES}/backup.json", text=text)
     before = migrate_host.look(shop)
-    done = migrate_host.migrate(shop, without_downs(GOOD), smoke=FAILING_SMOKE)
+    done = migrate_host.migrate(shop, ONLY_UP, smoke=FAILING_SMOKE)
     assert (done.record["verdict"], done.record["way_back"]) == ("as before", "restore"), done.said
     assert "cannot be read on this host" in done.stage("backup")["detail"]
     assert done.record["set"] in host.run("ls", SETS)
@@ -210,7 +207,7 @@ def test_a_host_that_cannot_read_its_own_backups(migrate_host: MigrateHost, shop
 @pytest.mark.parametrize("how", ["ended", "crash"])
 def test_killed_backend(migrate_host: MigrateHost, shop: str, how: str) -> None:
     before = migrate_host.look(shop)
-    done = migrate_host.migrate(shop, GOOD, {"DBOPS_TERMINATE": how})
+    done = migrate_host.migrate(shop, ONLY_UP, {"DBOPS_TERMINATE": how})
     assert (done.status, done.record["way_back"]) == (17, "rollback"), done.said
     assert "apply failed: 001_phone.sql:1: " in done.record["words"]
     as_before(migrate_host, shop, before)
@@ -250,7 +247,7 @@ def test_failing_smoke_query(migrate_host: MigrateHost, shop: str) -> None:
 
 def test_failing_smoke_query_and_no_file_takes_back(migrate_host: MigrateHost, shop: str) -> None:
     before = migrate_host.look(shop)
-    done = migrate_host.migrate(shop, without_downs(GOOD), smoke=FAILING_SMOKE)
+    done = migrate_host.migrate(shop, ONLY_UP, smoke=FAILING_SMOKE)
     assert (done.record["verdict"], done.record["way_back"]) == ("as before", "restore"), done.said
     as_before(migrate_host, shop, before)
     kept = done.record["kept"]
@@ -278,7 +275,7 @@ def test_failed_concurrent_build(migrate_host: MigrateHost, shop: str) -> None:
     ("down", "why"),
     [
         ("DROP TABLE phones; DELETE FROM orders WHERE id = 1;", "the rows are not what they were before"),
-        ("UPDATE customers SET phone = NULL;", "constraint phones_customer_fkey of public.phones is too many"),
+        ("UPDATE customers SET phone = NULL;", "table public.phones is too many"),
     ],
 )
 def test_wrong_down(migrate_host: MigrateHost, shop: str, down: str, why: str) -> None:
@@ -292,8 +289,8 @@ def test_wrong_down(migrate_host: MigrateHost, shop: str, down: str, why: str) -
 
 
 def test_nothing_leads_back(migrate_host: MigrateHost, shop: str) -> None:
-    done = migrate_host.migrate(shop, without_downs(GOOD), smoke=FAILING_SMOKE, way_back=["down"])
+    done = migrate_host.migrate(shop, ONLY_UP, smoke=FAILING_SMOKE, way_back=["down"])
     assert (done.status, done.record["verdict"]) == (18, "not as before"), done.said
     assert "NOT as before" in done.record["words"]
-    mended = migrate_host.migrate(shop, without_downs(GOOD))
+    mended = migrate_host.migrate(shop, ONLY_UP)
     assert (mended.record["verdict"], mended.record["way_back"]) == ("as before", "restore"), mended.said

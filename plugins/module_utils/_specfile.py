@@ -27,7 +27,7 @@ except ImportError:
 # Where something stands in the file: ("rls", "identities", 0, "role").
 Where = tuple[Union[str, int], ...]
 
-SECTIONS = ("rls", "constraints", "indexes", "plans", "integrity")
+SECTIONS = ("rls", "constraints", "indexes", "plans", "integrity", "enums")
 
 # Options of every module that checks a database against its spec file. Documented in doc_fragments/assurance.py.
 SPEC_ARGUMENTS: dict[str, dict[str, Any]] = {

@@ -19,6 +19,7 @@ CHECKS = {
     "pg_index_check": ("P-2", "P-4"),
     "pg_plan_check": ("P-5",),
     "pg_integrity_check": ("T-3",),
+    "pg_enum_check": ("E-6",),
 }
 _SEVERITY = {control.id: control.severity for control in CONTROLS}
 

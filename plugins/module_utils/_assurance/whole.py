@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ansible_collections.dbops.postgres.plugins.module_utils._constraints import spec as constraints
+from ansible_collections.dbops.postgres.plugins.module_utils._enums import section as enums
 from ansible_collections.dbops.postgres.plugins.module_utils._indexes import spec as indexes
 from ansible_collections.dbops.postgres.plugins.module_utils._integrity import spec as integrity
 from ansible_collections.dbops.postgres.plugins.module_utils._plans import files as plan_files
@@ -22,6 +23,7 @@ PARSERS: tuple[Callable[[SpecFile], object], ...] = (
     lambda file: indexes.parse(file.section("indexes")),
     lambda file: plans.parse(file.section("plans")),
     lambda file: integrity.parse(file.section("integrity")),
+    lambda file: enums.allowed(file.section("enums")),
 )
 
 

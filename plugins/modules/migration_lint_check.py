@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: migration_lint_check
 short_description: What a migration would break, before it runs
-version_added: 0.3.0
+version_added: 0.2.0
 author: the dbops.postgres authors (@dbops)
 description:
   - Reads the SQL files of a migration tool with PostgreSQL's own grammar and finds statements that lose data, keep

@@ -33,7 +33,7 @@ def measured(server: Server, make: Callable[[Database], None]) -> tuple[Outcome,
         make(database)
         login = Login(server.host, "", server.port, server.user, server.password, database.name)
         seconds = []
-        for _ in range(2):
+        for _time in range(2):
             started = time.monotonic()
             outcome = run(login, database.name, SpecFile(), (), "")
             seconds.append(time.monotonic() - started)

@@ -58,7 +58,7 @@ def test_statements_are_candidates(capsys: pytest.CaptureFixture[str], pg_databa
     with connection.cursor() as cursor:
         cursor.execute(f"CREATE EXTENSION pg_stat_statements; CREATE ROLE {app} LOGIN PASSWORD 'Secret-of-a-test-1'")
     with pg_database.connect(app, "Secret-of-a-test-1").cursor() as cursor:
-        for _ in range(50):  # what is rare is evicted first
+        for _time in range(50):  # what is rare is evicted first
             cursor.execute("SELECT 'canary' AS tried_by_the_application")
     text, _spec = drafted(capsys, pg_database)
     connection.close()

@@ -53,9 +53,9 @@ def cursor(good: Database) -> Iterator[extensions.cursor]:
     connection.close()
 
 
-def looked(cursor: extensions.cursor, section: Mapping[str, Any] = SPEC) -> list[Finding]:
+def looked(cursor: extensions.cursor, section: Mapping[str, Any] | None = None) -> list[Finding]:
     """The findings as they are within the transaction."""
-    spec = parse(section)
+    spec = parse(SPEC if section is None else section)
     seen = replace(catalog(cursor, [], usage=True), standbys=0)
     return judge(seen, spec, written(cursor, seen, spec.required))
 
@@ -98,7 +98,7 @@ def test_what_the_statistics_tell(pg_database: Database, capsys: pytest.CaptureF
     with connection.cursor() as cursor:
         cursor.execute(SEARCHED)
         cursor.execute("VACUUM ANALYZE")
-        for _ in range(25):
+        for _time in range(25):
             cursor.execute("""SELECT count(*) FROM notes WHERE body @> '{"n": 7}'""")
         cursor.execute("SELECT count(*) FROM notes WHERE extra ->> 'n' = '7'")
         cursor.execute("SELECT pg_stat_force_next_flush()")

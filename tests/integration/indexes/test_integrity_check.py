@@ -99,7 +99,7 @@ def test_each_fault_is_found(shop: Database, capsys: pytest.CaptureFixture[str])
         found = bad(check(capsys, shop))
         assert any(title == one and subject in other for one, other in found), (statements, found)
         assert all(item["status"] == "fail" and item["remedy"] for item in found.values())
-        assert {one for one, _ in found} == {title}
+        assert {one for one, _subject in found} == {title}
 
 
 def test_remedies_run(shop: Database, capsys: pytest.CaptureFixture[str]) -> None:

@@ -202,7 +202,7 @@ def test_before_and_after(shop: Database, capsys: pytest.CaptureFixture[str], tm
 def test_candidates_and_files(shop: Database, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     connection = shop.connect()
     sql(connection, "CREATE EXTENSION pg_stat_statements")
-    for _ in range(20):  # a server forgets what is used the least
+    for _time in range(20):  # a server forgets what is used the least
         sql(connection, "SELECT count(*) FROM payments WHERE note = 'x'")
     result = plans(capsys, shop)
     connection.close()

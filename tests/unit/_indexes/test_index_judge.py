@@ -173,7 +173,7 @@ def test_two_redundant_to_each_other_leave_one() -> None:
     ],
 )
 def test_what_is_not_redundant(one: Index, other: Index) -> None:
-    assert not any(title == "redundant index" for title, _ in failed(seen(one, other)))
+    assert not any(title == "redundant index" for title, _subject in failed(seen(one, other)))
 
 
 def test_a_required_index_is_not_redundant() -> None:

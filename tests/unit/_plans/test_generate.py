@@ -29,7 +29,7 @@ def table(name: str, *columns: Column, refers: tuple[tuple[str, str], ...] = ())
 def order(*tables: Table, **rows: int) -> list[str]:
     known = {item.key: item for item in tables}
     counts = needed(known, Generate({("public", name): count for name, count in rows.items()}, {}))
-    return [f"{name} {count}" for (_, name), count in counts.items()]
+    return [f"{name} {count}" for (_schema, name), count in counts.items()]
 
 
 def test_what_others_refer_to_comes_first() -> None:

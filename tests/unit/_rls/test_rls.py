@@ -210,7 +210,7 @@ def test_snapshot_is_read_as_it_was_written(matrix: dict[str, Any]) -> None:
 @given(_matrices, _matrices)
 def test_what_is_wider_one_way_is_narrower_the_other(before: dict[str, Any], now: dict[str, Any]) -> None:
     wider = [f.subject for f in snapshot.compare(before, now) if f.status is Status.FAIL]
-    assert wider == [text.rpartition(": ")[0] for text in snapshot.narrowed(now, before)]
+    assert wider == [text.rpartition(": ")[0] for text in snapshot.narrowed(before=now, now=before)]
 
 
 @pytest.mark.parametrize(

@@ -109,7 +109,8 @@ def _every_row(where: Any) -> bool:
     kind = type(where).__name__
     if kind == "A_Const":
         return bool(getattr(where.val, "boolval", False))
-    if kind == "A_Expr" and type(where.lexpr).__name__ == type(where.rexpr).__name__ == "A_Const":
+    sides = {type(side).__name__ for side in (where.lexpr, where.rexpr)} if kind == "A_Expr" else set()
+    if sides == {"A_Const"}:
         return strings(where.name) == ["="] and sql_of(where.lexpr) == sql_of(where.rexpr)
     return False
 

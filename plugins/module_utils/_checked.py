@@ -23,7 +23,7 @@ from ansible_collections.dbops.postgres.plugins.module_utils._findings import (
     summary,
 )
 from ansible_collections.dbops.postgres.plugins.module_utils._findings_text import to_junit, totals
-from ansible_collections.dbops.postgres.plugins.module_utils._readiness.files import write
+from ansible_collections.dbops.postgres.plugins.module_utils._report_file import write
 
 # What a CI database cannot tell (nothing was read there yet) does not make a record say that a control is broken.
 _BAD = (Status.FAIL, Status.ERROR)

@@ -202,7 +202,7 @@ from ansible_collections.dbops.postgres.plugins.module_utils._migration.lint imp
 from ansible_collections.dbops.postgres.plugins.module_utils._migration.source import AUTO, LAYOUTS
 from ansible_collections.dbops.postgres.plugins.module_utils._migration.source_read import read_source
 from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError
-from ansible_collections.dbops.postgres.plugins.module_utils._readiness.files import write
+from ansible_collections.dbops.postgres.plugins.module_utils._report_file import write
 
 ARGUMENTS = {
     "path": {"type": "path", "required": True},

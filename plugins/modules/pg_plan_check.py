@@ -174,7 +174,7 @@ from ansible_collections.dbops.postgres.plugins.module_utils._plans.observe impo
 from ansible_collections.dbops.postgres.plugins.module_utils._plans.report import markdown
 from ansible_collections.dbops.postgres.plugins.module_utils._plans.spec import parse
 from ansible_collections.dbops.postgres.plugins.module_utils._postgres import LOGIN_ARGUMENTS, login_from
-from ansible_collections.dbops.postgres.plugins.module_utils._readiness.files import write
+from ansible_collections.dbops.postgres.plugins.module_utils._report_file import write
 from ansible_collections.dbops.postgres.plugins.module_utils._specfile import (
     SPEC_ARGUMENTS,
     SPEC_EXCLUSIVE,

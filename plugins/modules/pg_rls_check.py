@@ -205,7 +205,7 @@ from ansible_collections.dbops.postgres.plugins.module_utils._findings_text impo
 from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError
 from ansible_collections.dbops.postgres.plugins.module_utils._postgres import LOGIN_ARGUMENTS, connect, login_from
 from ansible_collections.dbops.postgres.plugins.module_utils._readiness.catalogue import CONTROLS
-from ansible_collections.dbops.postgres.plugins.module_utils._readiness.files import write
+from ansible_collections.dbops.postgres.plugins.module_utils._report_file import write
 from ansible_collections.dbops.postgres.plugins.module_utils._rls import cells, check, snapshot, spec
 
 ARGUMENTS = {

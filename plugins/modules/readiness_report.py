@@ -116,7 +116,7 @@ from ansible_collections.dbops.postgres.plugins.module_utils._findings import (
 from ansible_collections.dbops.postgres.plugins.module_utils._findings_html import to_html
 from ansible_collections.dbops.postgres.plugins.module_utils._findings_text import table, to_junit, to_markdown, totals
 from ansible_collections.dbops.postgres.plugins.module_utils._readiness.estate import joined
-from ansible_collections.dbops.postgres.plugins.module_utils._readiness.files import write
+from ansible_collections.dbops.postgres.plugins.module_utils._report_file import write
 
 WRITERS = {
     "html": ("html", to_html),

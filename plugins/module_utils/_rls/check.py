@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 HOW = (
     "Declare identities in the spec file: name, role, settings (app.tenant_id, request.jwt.claims, ...) and, in sees,"
-    " the condition that its rows satisfy."
+    " the condition that its rows satisfy"
 )
 
 

@@ -43,6 +43,7 @@ LINTERS = {
     "ansible-lint": ["ansible-lint"],
     "yamllint": ["yamllint", "--strict", "."],
     "changelog": ["antsibull-changelog", "lint"],
+    "documentation": [sys.executable, "-m", "tests.docs"],
     "gitleaks": [sys.executable, "-m", "tests.scan"],
 }
 

@@ -9,7 +9,7 @@ import datetime
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 EVIDENCE = "/var/lib/dbops-postgres/evidence"
 CHECKS = "checks"
@@ -21,14 +21,15 @@ def record_check(
     passed: bool,
     summary: str,
     facts: Mapping[str, object] | None = None,
-    controls: Mapping[str, bool] | None = None,
+    statuses: Mapping[str, Sequence[str]] | None = None,
     directory: str = EVIDENCE,
 ) -> str:
     """Leave the record of a check; its path.
 
     :param check: name of the module.
     :param summary: one line for the person who reads the readiness report.
-    :param controls: whether each control holds, where a check proves several; otherwise ``passed`` counts for all.
+    :param statuses: of each control, every status that a finding of it has (``_findings.Status``), so that what was not
+        tested does not read as failed. Without it ``passed`` counts.
     :raises OSError: it cannot be written.
     """
     where = os.path.join(directory, CHECKS)
@@ -39,7 +40,7 @@ def record_check(
         "passed": passed,
         "summary": summary,
         "finished": datetime.datetime.now(datetime.timezone.utc).timestamp(),
-        "controls": dict(controls or {}),
+        "statuses": {control: list(found) for control, found in (statuses or {}).items()},
         "facts": dict(facts or {}),
     }
     path = os.path.join(where, f"{check}--{_file_name(database)}.json")

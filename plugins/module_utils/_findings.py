@@ -236,6 +236,14 @@ def verdict(findings: Iterable[Finding]) -> Status:
     return min(statuses, key=lambda status: status.rank) if statuses else Status.NOT_TESTED
 
 
+def statuses(findings: Iterable[Finding]) -> dict[str, list[str]]:
+    """By control, every status that a finding of it has: what a record of a check says."""
+    found: dict[str, set[str]] = {}
+    for finding in findings:
+        found.setdefault(finding.control, set()).add(finding.status.value)
+    return {control: sorted(names) for control, names in found.items()}
+
+
 def label(findings: Sequence[Finding]) -> str:
     """The verdict in words; ``in part`` where some of it holds and the rest was not tested; ``3 waived`` of many."""
     status = verdict(findings)

@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: migration_lint_check
 short_description: What a migration would break, before it runs
-version_added: 0.3.0
+version_added: 0.2.0
 author: the dbops.postgres authors (@dbops)
 description:
   - Reads the SQL files of a migration tool with PostgreSQL's own grammar and finds statements that lose data, keep
@@ -202,7 +202,7 @@ from ansible_collections.dbops.postgres.plugins.module_utils._migration.lint imp
 from ansible_collections.dbops.postgres.plugins.module_utils._migration.source import AUTO, LAYOUTS
 from ansible_collections.dbops.postgres.plugins.module_utils._migration.source_read import read_source
 from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError
-from ansible_collections.dbops.postgres.plugins.module_utils._readiness.files import write
+from ansible_collections.dbops.postgres.plugins.module_utils._report_file import write
 
 ARGUMENTS = {
     "path": {"type": "path", "required": True},

@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: pg_migrate
 short_description: Migrate a database, proven on a copy first, with a way back
-version_added: 0.3.0
+version_added: 0.2.0
 author: the dbops.postgres authors (@dbops)
 description:
   - Runs the pending migrations of a folder in the layout of Prisma, Flyway, golang-migrate or plain SQL files, or a

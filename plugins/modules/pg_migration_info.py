@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: pg_migration_info
 short_description: Which migrations of a folder a database has
-version_added: 0.3.0
+version_added: 0.2.0
 author: the dbops.postgres authors (@dbops)
 description:
   - Reads the table of the tool that owns the migrations, and compares it with the files.

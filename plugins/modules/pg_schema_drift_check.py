@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: pg_schema_drift_check
 short_description: Compare the live schema with the expected one, over the whole catalog
-version_added: 0.3.0
+version_added: 0.2.0
 author: the dbops.postgres authors (@dbops)
 description:
   - Compares the schema of a live database, object by object, with exactly one of what its migrations make

@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: pg_schema_snapshot
 short_description: Write the schema of a database to a file that people review
-version_added: 0.3.0
+version_added: 0.2.0
 author: the dbops.postgres authors (@dbops)
 description:
   - Reads the whole schema of a database, in one read-only transaction, into a file of sorted JSON with one line for

@@ -252,10 +252,10 @@ from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsE
 from ansible_collections.dbops.postgres.plugins.module_utils._postgres import LOGIN_ARGUMENTS, login_from
 from ansible_collections.dbops.postgres.plugins.module_utils._readiness import check, drills, look, objects, waivers
 from ansible_collections.dbops.postgres.plugins.module_utils._readiness.catalogue import CONTROLS
-from ansible_collections.dbops.postgres.plugins.module_utils._readiness.files import write
 from ansible_collections.dbops.postgres.plugins.module_utils._readiness.judge import register
 from ansible_collections.dbops.postgres.plugins.module_utils._readiness.state import NotSeenError, Thresholds, Unseen
 from ansible_collections.dbops.postgres.plugins.module_utils._readiness.state import look as see
+from ansible_collections.dbops.postgres.plugins.module_utils._report_file import write
 
 _NAMES = {"type": "list", "elements": "str", "default": []}
 

@@ -11,7 +11,7 @@ version_added: 0.1.0
 author: the dbops.postgres authors (@dbops)
 description:
   - Joins what M(dbops.postgres.readiness_check) returned on each host into one report, as HTML, JSON, JUnit XML and
-    Markdown. Run it once, on the controller.
+    Markdown. Run it once, on the controller. The findings of other checks are joined in the same way.
   - A host without findings (not reached, or its task failed) stands in the report as C(error).
 extends_documentation_fragment:
   - dbops.postgres.attributes
@@ -34,9 +34,14 @@ options:
     type: dict
     required: true
   directory:
-    description: Directory for C(readiness.html), C(readiness.json), C(readiness.xml) and C(readiness.md).
+    description:
+      - Directory for the files, by default C(readiness.html), C(readiness.json), C(readiness.xml) and C(readiness.md).
     type: path
     required: true
+  name:
+    description: Name of the files, without its end.
+    type: str
+    default: readiness
   formats:
     description: Which of them to write.
     type: list
@@ -111,18 +116,19 @@ from ansible_collections.dbops.postgres.plugins.module_utils._findings import (
 from ansible_collections.dbops.postgres.plugins.module_utils._findings_html import to_html
 from ansible_collections.dbops.postgres.plugins.module_utils._findings_text import table, to_junit, to_markdown, totals
 from ansible_collections.dbops.postgres.plugins.module_utils._readiness.estate import joined
-from ansible_collections.dbops.postgres.plugins.module_utils._readiness.files import write
+from ansible_collections.dbops.postgres.plugins.module_utils._report_file import write
 
 WRITERS = {
-    "html": ("readiness.html", to_html),
-    "json": ("readiness.json", to_json),
-    "junit": ("readiness.xml", to_junit),
-    "markdown": ("readiness.md", to_markdown),
+    "html": ("html", to_html),
+    "json": ("json", to_json),
+    "junit": ("xml", to_junit),
+    "markdown": ("md", to_markdown),
 }
 
 ARGUMENTS = {
     "results": {"type": "dict", "required": True},
     "directory": {"type": "path", "required": True},
+    "name": {"type": "str", "default": "readiness"},
     "formats": {"type": "list", "elements": "str", "choices": list(WRITERS), "default": list(WRITERS)},
     "title": {"type": "str", "default": "PostgreSQL readiness"},
     "generated": {"type": "str"},
@@ -139,8 +145,8 @@ def main() -> None:
     files = {}
     changed = False
     for name in params["formats"]:
-        file_name, writer = WRITERS[name]
-        files[name] = os.path.join(directory, file_name)
+        end, writer = WRITERS[name]
+        files[name] = os.path.join(directory, f"{params['name']}.{end}")
         try:
             changed = write(module, files[name], writer(report)) or changed
         except OSError as error:

@@ -8,7 +8,21 @@ from __future__ import annotations
 import subprocess
 import sys
 
-BENCHES = ("access", "access_scale", "pool", "backup", "drill", "lint", "drift", "seed_guard", "migrate")
+BENCHES = (
+    "access",
+    "access_scale",
+    "pool",
+    "backup",
+    "drill",
+    "lint",
+    "drift",
+    "seed_guard",
+    "index",
+    "constraints",
+    "rls",
+    "assurance",
+    "migrate",
+)
 
 
 def main(names: list[str]) -> int:

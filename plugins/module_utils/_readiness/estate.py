@@ -11,6 +11,7 @@ from typing import Any
 
 from ansible_collections.dbops.postgres.plugins.module_utils._findings import (
     Annex,
+    Control,
     Finding,
     Report,
     Severity,
@@ -53,7 +54,7 @@ def joined(results: Mapping[str, Any], title: str, generated: str, fail_on: str)
         controls=chosen,
         findings=tuple(finding for findings in found.values() for finding in findings),
         fail_on=fail_on,
-        not_probed=tuple(control for control in CONTROLS if control.id not in PROBED),
+        not_probed=_not_probed(results),
         annexes=tuple(
             Annex(f"Access register of {host}", COLUMNS, tuple(tuple(str(cell) for cell in row) for row in rows))
             for host, rows in ((host, _register(result)) for host, result in results.items())
@@ -61,6 +62,14 @@ def joined(results: Mapping[str, Any], title: str, generated: str, fail_on: str)
         ),
         trends=tuple(trend for host, result in results.items() for trend in _trends(host, result)),
     )
+
+
+def _not_probed(results: Mapping[str, Any]) -> tuple[Control, ...]:
+    """What the results say that nobody looks at; what has no probe, if one of them does not say."""
+    said = [result.get("not_probed") if isinstance(result, dict) else None for result in results.values()]
+    if any(names is None for names in said):
+        return tuple(control for control in CONTROLS if control.id not in PROBED)
+    return tuple(control for control in CONTROLS if any(control.id in names for names in said if names))
 
 
 def _findings(host: str, result: Any) -> list[Finding]:

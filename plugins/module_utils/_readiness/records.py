@@ -10,6 +10,7 @@ import json
 import os
 
 from ansible_collections.dbops.postgres.plugins.module_utils._evidence import CHECKS, EVIDENCE
+from ansible_collections.dbops.postgres.plugins.module_utils._findings import Status
 from ansible_collections.dbops.postgres.plugins.module_utils._readiness.state import CheckRecord, Records, Seen
 
 _DAY = 86400
@@ -32,7 +33,7 @@ def observe(now: float, directory: str = EVIDENCE) -> Seen[Records]:
                     passed=data["passed"] is True,
                     days=(now - float(data["finished"])) / _DAY,
                     summary=str(data["summary"]),
-                    controls={str(name): good is True for name, good in data["controls"].items()},
+                    statuses={str(name): tuple(map(Status, held)) for name, held in data["statuses"].items()},
                 )
             )
         except (OSError, ValueError, KeyError, TypeError, AttributeError):

@@ -364,14 +364,14 @@ class Drills:
 
 @dataclass(frozen=True)
 class CheckRecord:
-    """The last run of a check on a database. ``days``: since then; ``controls``: where it judged several."""
+    """The last run of a check on a database. ``days``: since then; ``statuses``: of each control, by its findings."""
 
     check: str
     database: str
     passed: bool
     days: float
     summary: str
-    controls: Mapping[str, bool] = field(default_factory=dict)
+    statuses: Mapping[str, tuple[Status, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -146,6 +146,7 @@ CHECKS = (
     "pg_plan_check",
     "pg_rls_check",
     "pg_schema_drift_check",
+    "pg_seed_guard",
 )
 
 

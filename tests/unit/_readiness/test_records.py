@@ -21,7 +21,7 @@ GOOD = CheckRecord("pg_rls_check", "aria_db", True, 1.0, "240 cells, as declared
 
 def test_a_record_is_read_as_it_was_written(tmp_path: Path) -> None:
     record_check("pg_rls_check", "../aria db", True, "good", {"score": 1.0}, directory=str(tmp_path))
-    record_check("pg_rls_check", "aria_db", False, "bad", controls={"T-1": False}, directory=str(tmp_path))
+    record_check("pg_rls_check", "aria_db", False, "bad", statuses={"T-1": ["fail"]}, directory=str(tmp_path))
     (tmp_path / "checks" / "pg_rls_check--broken.json").write_text("{")
     seen = records.observe(time.time() + 86400, str(tmp_path))
     assert isinstance(seen, Records)
@@ -55,8 +55,27 @@ def test_what_a_control_needs(held: tuple[CheckRecord, ...], unreadable: tuple[s
     assert [finding.status for finding in found] == wanted
 
 
+@pytest.mark.parametrize(
+    ("statuses", "wanted"),
+    [
+        ((Status.PASS,), [Status.PASS]),
+        ((Status.WAIVED, Status.NOT_APPLICABLE), [Status.PASS]),
+        ((Status.PASS, Status.NOT_TESTED), [Status.PASS, Status.NOT_TESTED]),
+        ((Status.NOT_TESTED, Status.NOT_APPLICABLE), [Status.NOT_TESTED]),
+        ((Status.NOT_APPLICABLE,), [Status.NOT_APPLICABLE]),
+        ((Status.PASS, Status.ERROR), [Status.ERROR]),
+        ((Status.ERROR, Status.FAIL, Status.PASS), [Status.FAIL]),
+    ],
+)
+def test_what_a_check_could_not_try_is_told_apart(statuses: tuple[Status, ...], wanted: list[Status]) -> None:
+    seen = recorded(CheckRecord("pg_rls_check", "aria_db", True, 1.0, "", {"T-1": statuses}))
+    found = check.judged(seen, Thresholds(), check.select(["T-1"], []))
+    assert [item.status for item in found] == wanted
+
+
 def test_one_check_that_proves_two_controls() -> None:
-    seen = recorded(CheckRecord("pg_index_check", "aria_db", False, 1.0, "", {"P-4": False, "P-2": True}))
+    statuses = {"P-4": (Status.FAIL,), "P-2": (Status.PASS,)}
+    seen = recorded(CheckRecord("pg_index_check", "aria_db", False, 1.0, "", statuses))
     found = check.judged(seen, Thresholds(), check.select(["P-2", "P-4"], []))
     assert [(item.control, item.status) for item in found] == [("P-2", Status.PASS), ("P-4", Status.FAIL)]
 

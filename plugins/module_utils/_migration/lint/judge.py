@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ansible_collections.dbops.postgres.plugins.module_utils._findings import Severity, Status
-from ansible_collections.dbops.postgres.plugins.module_utils._migration.lint import (  # noqa: F401, the rules register
+from ansible_collections.dbops.postgres.plugins.module_utils._migration.lint import (
     rules_access,
     rules_data,
     rules_locks,
@@ -55,6 +55,9 @@ from ansible_collections.dbops.postgres.plugins.module_utils._migration.source i
     same_id,
     unchanged,
 )
+
+# Importing them registers their rules.
+RULES = (rules_access, rules_data, rules_locks, rules_names, rules_run, rules_table, rules_values)
 
 _ALTERED = ("OBJECT_TABLE", "OBJECT_MATVIEW", "OBJECT_FOREIGN_TABLE")
 

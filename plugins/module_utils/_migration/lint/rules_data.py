@@ -93,7 +93,8 @@ def update(ctx: Context, node: Any) -> Iterator[Hit]:
     table = name_of(node.relation)
     if _every_row(node.whereClause) and not ctx.catalog.is_new(table):
         target = node.targetList[0]
-        value = "DEFAULT" if type(target.val).__name__ == "MultiAssignRef" else sql_of(target.val)
+        kind = type(target.val).__name__
+        value = "DEFAULT" if kind == "MultiAssignRef" else sql_of(target.val)
         command, row = f"UPDATE {sql_of(node.relation)} SET {quoted(target.name)} = {value}", ""
         if node.fromClause:
             command += f" FROM {', '.join(map(sql_of, node.fromClause))}"
@@ -108,7 +109,8 @@ def _every_row(where: Any) -> bool:
     kind = type(where).__name__
     if kind == "A_Const":
         return bool(getattr(where.val, "boolval", False))
-    if kind == "A_Expr" and type(where.lexpr).__name__ == type(where.rexpr).__name__ == "A_Const":
+    sides = {type(side).__name__ for side in (where.lexpr, where.rexpr)} if kind == "A_Expr" else set()
+    if sides == {"A_Const"}:
         return strings(where.name) == ["="] and sql_of(where.lexpr) == sql_of(where.rexpr)
     return False
 

@@ -101,7 +101,7 @@ def never_in_transaction(node: Any) -> str:
 @REGISTRY.on("Commit")
 def commit_in_block(ctx: Context, node: Any) -> Iterator[Hit]:
     if ctx.in_transaction:
-        block = next(s for s in ctx.script.own() if s.line <= ctx.statement.line <= s.end_line)
+        [block, *_rest] = [s for s in ctx.script.own() if s.line <= ctx.statement.line <= s.end_line]
         yield Hit("not-in-transaction", "COMMIT in a DO block", safe.alone(ctx.layout, block.text))
 
 

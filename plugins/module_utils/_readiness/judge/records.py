@@ -12,7 +12,8 @@ from ansible_collections.dbops.postgres.plugins.module_utils._readiness.judge.ru
     Judge,
     Outcome,
     fails,
-    holds,
+    irrelevant,
+    passes,
     probe,
 )
 from ansible_collections.dbops.postgres.plugins.module_utils._readiness.state import (
@@ -33,6 +34,7 @@ _CHECKS = (
     ("E-2", "pg_schema_drift_check", "Role schema_drift, or playbook drift.", _AGES),
     ("E-3", "pg_migrate", "Playbook migrate.", not _AGES),
     ("E-4", "pg_migrate", "Playbook migrate.", not _AGES),
+    ("E-5", "pg_seed_guard", "Playbook seed_guard.", _AGES),
     ("E-6", "pg_enum_check", "Playbook assure.", _AGES),
     ("T-1", "pg_rls_check", "Playbook assure.", _AGES),
     ("T-2", "pg_constraint_check", "Playbook assure.", _AGES),
@@ -50,19 +52,31 @@ def _judge(control: str, check: str, remedy: str, ages: bool) -> Judge:
         if not held and not records.unreadable:
             raise NotSeenError(Unseen(Status.NOT_TESTED, f"No run of {check} is on record here: {remedy}"))
         for record in held:
-            yield _outcome(record, control, want.check_days if ages else 0, remedy)
+            yield from _outcomes(record, control, want.check_days if ages else 0, remedy)
 
     return judge
 
 
-def _outcome(record: CheckRecord, control: str, days: int, remedy: str) -> Outcome:
+def _outcomes(record: CheckRecord, control: str, days: int, remedy: str) -> Iterator[Outcome]:
     subject = f"{record.check}, {record.database}"
     age = f"{record.days * 24:.0f} h ago" if record.days < 2 else f"{record.days:.0f} days ago"
     said = f"{age}{f', at most {days} days' if days else ''}: {record.summary}"
-    if not record.controls.get(control, record.passed):
-        return fails(subject, said, f"Mend what its report names, then: {remedy}")
     # A record of tomorrow proves a wrong clock, and nothing else.
-    return holds(record.days >= -0.01 and (not days or record.days <= days), subject, said, remedy)
+    if record.days < -0.01 or (days and record.days > days):
+        yield fails(subject, said, remedy)
+        return
+    held = record.statuses.get(control) or (Status.PASS if record.passed else Status.FAIL,)
+    bad = [status for status in (Status.FAIL, Status.ERROR) if status in held]
+    if bad:
+        yield Outcome(subject, bad[0], said, f"Mend what its report names, then: {remedy}")
+    elif Status.PASS in held or Status.WAIVED in held:
+        yield passes(subject, said)
+        if Status.NOT_TESTED in held:
+            yield Outcome(f"{subject}: the rest", Status.NOT_TESTED, said)
+    elif Status.NOT_TESTED in held:
+        yield Outcome(subject, Status.NOT_TESTED, said)
+    else:
+        yield irrelevant(subject, said)
 
 
 for _control, _check, _remedy, _ages in _CHECKS:

@@ -264,6 +264,15 @@ def test_failing_smoke_query_and_no_file_takes_back(migrate_host: MigrateHost, s
     assert migrate_host.psql(kept, "SELECT count(phone) FROM customers") == "10"
 
 
+@on_one_version
+def test_somebody_changes_the_schema_meanwhile(migrate_host: MigrateHost, shop: str) -> None:
+    before = migrate_host.look(shop)
+    done = migrate_host.migrate(shop, GOOD, {"DBOPS_SQL": "CREATE INDEX surprise ON orders (total)"})
+    assert (done.status, done.record["failed_stage"], done.record["way_back"]) == (18, "verify", "restore"), done.said
+    assert "the schema is not that of the rehearsal: index public.surprise is too many" in done.record["words"]
+    as_before(migrate_host, shop, before)
+
+
 def test_failed_concurrent_build(migrate_host: MigrateHost, shop: str) -> None:
     before = migrate_host.look(shop)
     files = {

@@ -48,6 +48,7 @@ def test_a_host_without_records(tmp_path: Path) -> None:
         ((CheckRecord("pg_rls_check", "aria_db", True, -1.0, "of tomorrow"),), (), [Status.FAIL]),
         ((GOOD, CheckRecord("pg_rls_check", "b", False, 1.0, "")), (), [Status.PASS, Status.FAIL]),
         ((GOOD,), ("/x/checks/pg_rls_check--b.json",), [Status.FAIL, Status.PASS]),
+        ((), ("/x/checks/pg_migrate--b.json",), [Status.NOT_TESTED]),
     ],
 )
 def test_what_a_control_needs(held: tuple[CheckRecord, ...], unreadable: tuple[str, ...], wanted: list[Status]) -> None:

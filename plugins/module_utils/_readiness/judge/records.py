@@ -45,11 +45,11 @@ _CHECKS = (
 def _judge(control: str, check: str, remedy: str, ages: bool) -> Judge:
     def judge(seen: Observed, want: Thresholds) -> Iterator[Outcome]:
         records = look(seen.records)
-        for path in records.unreadable:
-            if f"/{check}--" in path:
-                yield fails(f"{check}, {path}", "a record that cannot be read", remedy)
+        unreadable = [path for path in records.unreadable if f"/{check}--" in path]
+        for path in unreadable:
+            yield fails(f"{check}, {path}", "a record that cannot be read", remedy)
         held = [record for record in records.held if record.check == check]
-        if not held and not records.unreadable:
+        if not held and not unreadable:
             raise NotSeenError(Unseen(Status.NOT_TESTED, f"No run of {check} is on record here: {remedy}"))
         for record in held:
             yield from _outcomes(record, control, want.check_days if ages else 0, remedy)

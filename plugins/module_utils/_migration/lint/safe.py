@@ -114,7 +114,9 @@ def in_batches(layout: str, table: Name, command: str, row: str = "") -> str:
     """
     name = table.sql
     # Each row must leave the condition, or the loop never ends.
-    which = "false /* which rows? not those that are done */" if command.startswith("UPDATE") else "false"
+    which = (
+        "false /* which rows? not those that are done */" if command.startswith("UPDATE") else "false /* which rows? */"
+    )
     return alone(
         layout,
         f"""DO $$

@@ -289,9 +289,10 @@ def test_module(
     records: list[Any] = []
     monkeypatch.setattr(pg_rls_check, "record_check", lambda *record: records.append(record))
     assert run(junit=None, evidence=True)[1]["changed"] is False
-    ((name, recorded, good, said, _facts),) = records
+    ((name, recorded, good, said, _facts, statuses),) = records
     assert (name, recorded, good) == ("pg_rls_check", pg_database.name, True)
     assert said.endswith(" pass")
+    assert statuses == {"T-1": ["pass"]}
     assert run(junit=None, evidence=True, _ansible_check_mode=True)[0] == 0
     assert len(records) == 1
 

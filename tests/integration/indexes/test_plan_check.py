@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.dbops.postgres.plugins.modules import pg_plan_check
 from tests.integration.access.running import query, sql
@@ -151,7 +152,7 @@ def test_role_settings_and_parameters(
 ) -> None:
     # A warning is part of the result only where nothing of the controller was imported before.
     warnings: list[str] = []
-    monkeypatch.setattr(pg_plan_check.AnsibleModule, "warn", lambda _module, text: warnings.append(text))
+    monkeypatch.setattr(AnsibleModule, "warn", lambda _module, text: warnings.append(text))
     role = f"{shop.prefix}app"
     connection = shop.connect()
     sql(

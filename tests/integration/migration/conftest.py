@@ -106,7 +106,7 @@ class MigrateHost:
             **params,
         }
         variables = [f"{name}={value}" for name, value in (faults or {}).items()]
-        command = ["env", f"DBOPS_CODE={CODE}", *variables, "python3", f"{CODE}/on_host.py", "migrate"]
+        command = ["env", *variables, "python3", f"{CODE}/on_host.py", "migrate"]
         return subprocess.Popen(
             self.host.ssh_command(*command, json.dumps(given)),
             stdout=subprocess.PIPE,

@@ -28,7 +28,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, os.environ.get("DBOPS_CODE", "/opt/dbops"))
+sys.path.insert(0, str(Path(__file__).parent))  # the code that was brought with it, and no other test's
 
 from ansible_collections.dbops.postgres.plugins.module_utils import _postgres
 from ansible_collections.dbops.postgres.plugins.module_utils._backup import contents, drill_cluster, restore_database

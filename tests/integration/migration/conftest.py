@@ -17,8 +17,9 @@ from typing import Any
 
 import pytest
 
-from tests.integration.servers import GROUP, Server
-from tests.throwaway import CHECKOUT, Host, hosts
+from tests.integration.backup.conftest import host_of
+from tests.integration.servers import Server
+from tests.throwaway import CHECKOUT, Host
 
 CODE = "/opt/dbops-migrate"
 FILES = "/root/dbops-migrate"
@@ -147,7 +148,7 @@ def install(host: Host) -> None:
 @pytest.fixture(scope="module")
 def migrate_host(pg_server: Server) -> Iterator[MigrateHost]:
     """The host of the server with today's code, backups into a directory, and a database to copy."""
-    host = next(host for host in hosts(GROUP) if host.address == pg_server.host)
+    host = host_of(pg_server)
     install(host)
     made = MigrateHost(host, pg_server)
     host.run(

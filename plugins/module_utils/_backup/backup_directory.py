@@ -16,7 +16,8 @@ from ansible_collections.dbops.postgres.plugins.module_utils._backup import dril
 from ansible_collections.dbops.postgres.plugins.module_utils._backup.receipt import size_of
 from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError
 
-_DIRECTORY = "dump"
+# What has this name is removed, so it is one that nobody else gives to a directory of his own.
+_DIRECTORY = "dbops-postgres-dump"
 
 
 @contextlib.contextmanager

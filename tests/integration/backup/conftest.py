@@ -21,6 +21,7 @@ from tests.integration.servers import GROUP, Database, Server, create_database, 
 from tests.throwaway import CHECKOUT, Host, hosts
 
 CODE = "/opt/dbops"
+SCRIPT = Path(__file__).with_name("on_host.py")
 HOME = "/var/lib/postgresql"
 SCRATCH = f"{HOME}/scratch"
 SETS = f"{HOME}/sets"
@@ -114,8 +115,8 @@ class DrillHost:
         self.host.run("runuser", "-u", "postgres", "--", "python3", "-", text=script)
 
 
-def install(host: Host) -> None:
-    """Put today's code and the script of these tests on the host."""
+def install(host: Host, code: str = CODE, script: Path = SCRIPT) -> None:
+    """Put today's code and the script of a folder of tests on the host."""
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w") as archive:
         archive.add(
@@ -123,8 +124,8 @@ def install(host: Host) -> None:
             "ansible_collections/dbops/postgres/plugins/module_utils",
             filter=lambda item: None if "__pycache__" in item.name else item,
         )
-        archive.add(Path(__file__).with_name("on_host.py"), "on_host.py")
-    unpack = f"rm -rf {CODE}; mkdir -p {CODE}; tar -xf - -C {CODE} --no-same-owner; chmod -R a+rX {CODE}"
+        archive.add(script, "on_host.py")
+    unpack = f"rm -rf {code}; mkdir -p {code}; tar -xf - -C {code} --no-same-owner; chmod -R a+rX {code}"
     packages = "apt-get -q install --yes --no-install-recommends age zstd python3-boto3 >/dev/null"
     command = host.ssh_command("sh", "-c", f"export DEBIAN_FRONTEND=noninteractive; {packages}; {unpack}")
     subprocess.run(command, input=packed.getvalue(), check=True, timeout=300)

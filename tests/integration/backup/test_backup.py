@@ -63,14 +63,14 @@ def test_a_set_is_complete_at_both_targets_and_a_drill_proves_it_from_each(saver
 
 
 def test_several_jobs_by_way_of_a_scratch_directory(saver: Saver, data: Database) -> None:
-    saver.host.run("install", "-d", "-o", "postgres", "-m", "0700", DUMPS)
+    saver.host.run("install", "-d", "-o", "postgres", "-m", "0700", DUMPS, f"{DUMPS}/dump")
     saver.configure([saver.s3.target()], [data.name], jobs=2, scratch=DUMPS)
     status, said = saver.run("backup", "--label", "killed", DBOPS_KILL_AT=9)
     assert status in (-9, 137, 255), said
-    assert saver.host.run("ls", DUMPS) == "dump\n"
+    assert saver.host.run("ls", DUMPS) == "dbops-postgres-dump\ndump\n"
     status, said = saver.run("backup")
     assert status == 0, said
-    assert saver.host.run("ls", DUMPS) == ""
+    assert saver.host.run("ls", DUMPS) == "dump\n", "what is somebody else's stays"
     [set_id] = saver.complete()[0]
     assert f"{data.name}.dump.tar" in saver.host.run("ls", f"{HOME}/{BUCKET}/db1/{set_id}")
     config = json.dumps({"target": saver.s3.target(), "drill": {"scratch": SCRATCH}})

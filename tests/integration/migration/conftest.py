@@ -17,9 +17,9 @@ from typing import Any
 
 import pytest
 
-from tests.integration.backup.conftest import host_of
+from tests.integration.backup.conftest import host_of, install
 from tests.integration.servers import Server
-from tests.throwaway import CHECKOUT, Host
+from tests.throwaway import Host
 
 CODE = "/opt/dbops-migrate"
 FILES = "/root/dbops-migrate"
@@ -128,28 +128,11 @@ class MigrateHost:
         return [line for line in found.split() if line != "lock" and not line.endswith(":")]
 
 
-def install(host: Host) -> None:
-    """Put today's code and the script of these tests on the host."""
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w") as archive:
-        archive.add(
-            CHECKOUT / "plugins" / "module_utils",
-            "ansible_collections/dbops/postgres/plugins/module_utils",
-            filter=lambda item: None if "__pycache__" in item.name else item,
-        )
-        archive.add(Path(__file__).with_name("on_host.py"), "on_host.py")
-    there = "command -v zstd && command -v age"
-    packages = f"{{ {there}; }} >/dev/null || apt-get -q install --yes --no-install-recommends age zstd >/dev/null"
-    unpack = f"rm -rf {CODE}; mkdir -p {CODE}; tar -xf - -C {CODE} --no-same-owner; chmod -R a+rX {CODE}"
-    command = host.ssh_command("sh", "-c", f"export DEBIAN_FRONTEND=noninteractive; {packages}; {unpack}")
-    subprocess.run(command, input=packed.getvalue(), check=True, timeout=300)
-
-
 @pytest.fixture(scope="module")
 def migrate_host(pg_server: Server) -> Iterator[MigrateHost]:
     """The host of the server with today's code, backups into a directory, and a database to copy."""
     host = host_of(pg_server)
-    install(host)
+    install(host, CODE, Path(__file__).with_name("on_host.py"))
     made = MigrateHost(host, pg_server)
     host.run(
         "sh",

@@ -9,7 +9,7 @@ import os
 import pwd
 import re
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -299,6 +299,25 @@ def execute(cursor: extensions.cursor, step: Step) -> None:
             f"{step.subject}: {message} (SQLSTATE {error.pgcode}){hint} Statement: {text}",
             untouched="Its transaction was rolled back.",
         ) from None
+
+
+@contextmanager
+def reported(subject: str, remedy: str, untouched: str = "Nothing was changed.") -> Generator[None, None, None]:
+    """What PostgreSQL says, or a connection that is gone, becomes an error that names the subject.
+
+    :raises DbopsError: in the place of psycopg2's error.
+    """
+    try:
+        yield
+    except psycopg2.Error as error:
+        message = error.diag.message_primary or str(error).strip().partition("\n")[0] or type(error).__name__
+        raise DbopsError(f"{subject}: {message}", remedy, untouched) from None
+
+
+def cancel(connection: extensions.connection) -> None:
+    """Cancel what another thread has under way on this connection, if the connection is still there."""
+    with suppress(psycopg2.Error):
+        connection.cancel()
 
 
 @contextmanager

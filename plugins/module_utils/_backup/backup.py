@@ -40,6 +40,7 @@ from ansible_collections.dbops.postgres.plugins.module_utils._postgres import Lo
 # pg_dump compresses with zstd itself from this version on.
 _ZSTD_INSIDE = 16
 _NAMES = 3
+_LOG = "Look at PostgreSQL's log; the next run begins anew."
 _DATABASES = """
 SELECT datname FROM pg_catalog.pg_database
  WHERE datallowconn AND NOT datistemplate AND datconnlimit <> -2 ORDER BY datname
@@ -104,7 +105,7 @@ class Backup:
             self.tell(f"Set {set_id}: {len(names)} database(s) of PostgreSQL {version}")
             made_globals = self._globals(set_id, major)
             moments: list[float] = []
-            dumped = tuple(self._database(set_id, name, major, moments) for name in names)
+            dumped = tuple(self._reported(set_id, name, major, moments) for name in names)
             levels = {table.hash is None for database in dumped for table in database.contents.tables.values()}
             made = Manifest(
                 set_id,
@@ -176,7 +177,7 @@ class Backup:
     def _server(self) -> tuple[str, int, str, list[str]]:
         connection = _postgres.connect(self.login, autocommit=True)
         try:
-            with connection.cursor() as cursor:
+            with _postgres.reported("The list of databases", _LOG), connection.cursor() as cursor:
                 cursor.execute(_SERVER)
                 version, major, superuser = cursor.fetchone() or ("", 0, "")
                 cursor.execute(_DATABASES)
@@ -204,6 +205,10 @@ class Backup:
         sent = send(self.fan, set_id, name, [self._tool("pg_dumpall", major, *options), *self._encryption])
         return StoredObject(name, sent.size, sent.sha256, encrypted=encrypted)
 
+    def _reported(self, set_id: str, name: str, major: int, moments: list[float]) -> DumpedDatabase:
+        with _postgres.reported(f"Database {name}", _LOG):
+            return self._database(set_id, name, major, moments)
+
     def _database(self, set_id: str, name: str, major: int, moments: list[float]) -> DumpedDatabase:
         begun = time.monotonic()
         holder = _postgres.connect(self.login, name)
@@ -223,7 +228,7 @@ class Backup:
                     dump = self._dump(set_id, name, major, size, snapshot, holder)
                     held = tables.result()
                 except BaseException:
-                    looker.cancel()
+                    _postgres.cancel(looker)
                     raise
         finally:
             looker.close()

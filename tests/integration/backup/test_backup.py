@@ -220,6 +220,36 @@ def test_the_server_restarts_during_the_dump(saver: Saver, data: Database) -> No
     assert saver.run("backup")[0] == 0
 
 
+def test_the_session_that_counts_ends_during_the_dump(saver: Saver, data: Database) -> None:
+    saver.s3.proxy(BAD, "slow=2000000")
+    watcher = data.connect()
+    try:
+        saver.configure([saver.s3.target(BAD), {"directory": LOCAL}], [data.name])
+        process = saver.start("backup")
+        with watcher.cursor() as cursor:
+            cursor.execute(
+                """
+                DO $$ BEGIN
+                  FOR i IN 1 .. 3000 LOOP
+                    PERFORM pg_terminate_backend(pid) FROM pg_stat_activity
+                      WHERE application_name = 'dbops.postgres' AND state = 'active' AND query LIKE '%payments%';
+                    EXIT WHEN FOUND;
+                    PERFORM pg_sleep(0.01), pg_stat_clear_snapshot();
+                  END LOOP;
+                END $$
+                """
+            )
+        _out, said = process.communicate(timeout=120)
+        assert process.returncode == 1, said
+    finally:
+        watcher.close()
+        saver.s3.unproxy(BAD)
+    assert f"No backup was made. Database {data.name}: " in said
+    assert "connection" in said
+    assert "Traceback" not in said
+    assert saver.complete() == [[], []]
+
+
 def test_two_runs_at_once(saver: Saver, data: Database) -> None:
     saver.s3.proxy(BAD, "slow=3000000")
     try:

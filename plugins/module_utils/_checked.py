@@ -35,8 +35,9 @@ def finish(
     database: str,
     controls: Sequence[Control],
     findings: Sequence[Finding],
+    /,
     *,
-    changed: bool = False,
+    files: Mapping[str, str] | None = None,
     **more: Any,
 ) -> None:
     """Write what the options ask for and end the module.
@@ -44,7 +45,7 @@ def finish(
     :param module: the AnsibleModule.
     :param check: its name.
     :param controls: what it looks at.
-    :param changed: whether the module has written a file of its own.
+    :param files: further files, path -> content.
     :param more: further return values.
     """
     params = module.params
@@ -53,15 +54,16 @@ def finish(
     host = os.uname().nodename
     report = Report(check, now, (host,), tuple(controls), tuple(finding.on(host) for finding in shown))
     result: dict[str, Any] = {
-        "changed": changed,
+        "changed": False,
         "findings": [finding.as_dict() for finding in shown],
         "passed": passed(shown),
         "summary": summary(shown),
         **more,
     }
+    wanted = {**(files or {}), **({params["junit"]: to_junit(report)} if params["junit"] else {})}
     try:
-        if params["junit"]:
-            result["changed"] = write(module, params["junit"], to_junit(report)) or result["changed"]
+        for path, text in wanted.items():
+            result["changed"] = write(module, path, text) or result["changed"]
         if params["evidence"] and not module.check_mode:
             good = not any(finding.status in _BAD for finding in shown)
             record_check(check, database, good, totals(report), _facts(shown), statuses(shown))

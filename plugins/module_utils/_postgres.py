@@ -314,6 +314,53 @@ def reported(subject: str, remedy: str, untouched: str = "Nothing was changed.")
         raise DbopsError(f"{subject}: {message}", remedy, untouched) from None
 
 
+def told(error: psycopg2.Error) -> str:
+    """What PostgreSQL says, with its SQLSTATE; of a connection that is lost, what ended it."""
+    while not error.pgcode and isinstance(error.__context__, psycopg2.Error):
+        error = error.__context__  # a rollback on a connection that is gone hides why it went
+    text = error.diag.message_primary or str(error).strip().partition("\n")[0] or type(error).__name__
+    return f"{text} (SQLSTATE {error.pgcode})" if error.pgcode else text
+
+
+def in_the_way(connection: extensions.connection, error: psycopg2.Error) -> str:
+    """For who has waited for a lock in vain: which tables somebody holds locked against everybody, and what to do.
+
+    Ends the transaction.
+    """
+    if error.pgcode != "55P03":  # lock_not_available
+        return "Look into the log of the server, and run it again."
+    found: list[tuple[str, int]] = []
+    with suppress(psycopg2.Error), connection.cursor() as cursor:
+        connection.rollback()
+        cursor.execute(
+            """
+            SELECT l.relation::regclass::text, l.pid
+              FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_class c ON c.oid = l.relation
+             WHERE l.mode = 'AccessExclusiveLock' AND l.granted AND l.pid <> pg_catalog.pg_backend_pid()
+               AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
+               AND c.relkind IN ('r', 'p', 'm', 'f') ORDER BY 1 LIMIT 5
+            """
+        )
+        found = cursor.fetchall()
+    held = ", ".join(f"{name} by process {pid}" for name, pid in found) or "not any more"
+    return f"Locked against everybody: {held}. Run it again when that migration has ended."
+
+
+def refuse_unknown_schemas(cursor: extensions.cursor, database: str, schemas: Sequence[str]) -> None:
+    """A check of a schema that is not there would find nothing, and say that all is well.
+
+    :raises DbopsError: naming the first one.
+    """
+    cursor.execute(
+        "SELECT s FROM pg_catalog.unnest(%s::text[]) s"
+        " WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_namespace n WHERE n.nspname = s)",
+        (list(schemas),),
+    )
+    row = cursor.fetchone()
+    if row:
+        raise DbopsError(f"Database {database!r} has no schema {row[0]!r}", "Correct the option schemas.")
+
+
 def cancel(connection: extensions.connection) -> None:
     """Cancel what another thread has under way on this connection, if the connection is still there."""
     with suppress(psycopg2.Error):

@@ -174,7 +174,6 @@ from ansible_collections.dbops.postgres.plugins.module_utils._plans.observe impo
 from ansible_collections.dbops.postgres.plugins.module_utils._plans.report import markdown
 from ansible_collections.dbops.postgres.plugins.module_utils._plans.spec import parse
 from ansible_collections.dbops.postgres.plugins.module_utils._postgres import LOGIN_ARGUMENTS, login_from
-from ansible_collections.dbops.postgres.plugins.module_utils._report_file import write
 from ansible_collections.dbops.postgres.plugins.module_utils._specfile import (
     SPEC_ARGUMENTS,
     SPEC_EXCLUSIVE,
@@ -210,7 +209,7 @@ def main() -> None:
         except SpecError as error:
             raise file.located(error) from None
         before = read_baseline(params["baseline"]) if params["baseline"] else None
-        seen = observe(login_from(params), name, spec, params["timeout"], params["generate"])
+        seen = observe(login_from(params), name, spec, params["timeout"], params["generate"], params["schemas"])
     except DbopsError as error:
         module.fail_json(msg=str(error))
     for tried in seen.tried:
@@ -220,16 +219,16 @@ def main() -> None:
             )
     findings = judge(seen, before, params["baseline_factor"])
     text = markdown(name, seen, findings, before)
-    changed = bool(params["report"]) and write(module, params["report"], text)
+    files = {params["report"]: text} if params["report"] else {}
     if params["baseline"] and (before is None or params["update_baseline"]):
-        changed = write(module, params["baseline"], baseline_text(name, measured(seen))) or changed
+        files[params["baseline"]] = baseline_text(name, measured(seen))
     finish(
         module,
         "pg_plan_check",
         name,
         CONTROLS,
         findings,
-        changed=changed,
+        files=files,
         plans=measured(seen),
         generated=dict(seen.generated),
         candidates=[asdict(candidate) for candidate in seen.candidates or ()],

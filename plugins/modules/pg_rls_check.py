@@ -186,26 +186,14 @@ score:
   sample: {mutations: 29, noticed: 29, percent: 100.0, by_rules: 29, by_matrix: 20, survivors: [], not_by_matrix: []}
 """
 
-import datetime
-import os
 from dataclasses import replace
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.dbops.postgres.plugins.module_utils import _specfile
-from ansible_collections.dbops.postgres.plugins.module_utils._evidence import record_check
-from ansible_collections.dbops.postgres.plugins.module_utils._findings import (
-    Report,
-    failure_message,
-    passed,
-    statuses,
-    summary,
-)
-from ansible_collections.dbops.postgres.plugins.module_utils._findings_text import to_junit, totals
+from ansible_collections.dbops.postgres.plugins.module_utils._checked import finish
 from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError
 from ansible_collections.dbops.postgres.plugins.module_utils._postgres import LOGIN_ARGUMENTS, connect, login_from
-from ansible_collections.dbops.postgres.plugins.module_utils._readiness.catalogue import CONTROLS
-from ansible_collections.dbops.postgres.plugins.module_utils._report_file import write
 from ansible_collections.dbops.postgres.plugins.module_utils._rls import cells, check, snapshot, spec
 
 ARGUMENTS = {
@@ -231,29 +219,29 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec=ARGUMENTS, mutually_exclusive=_specfile.SPEC_EXCLUSIVE, supports_check_mode=True
     )
+    params = module.params
+    files = {}
     try:
-        outcome, changed = _run(module)
+        outcome = _run(module)
+        if params["write_snapshot"]:
+            files[params["snapshot"]] = snapshot.dump(cells.complete(outcome.matrix))
     except DbopsError as error:
         module.fail_json(msg=str(error))
-    result = {
-        "changed": changed,
-        "database": outcome.database,
-        "findings": [finding.as_dict() for finding in outcome.findings],
-        "passed": passed(outcome.findings),
-        "summary": summary(outcome.findings),
-        "matrix": outcome.matrix,
-        "narrowed": outcome.narrowed,
-    }
-    if outcome.score:
-        result["score"] = outcome.score.as_dict()
-    message = failure_message(outcome.findings, module.params["fail_on"])
-    if message:
-        module.fail_json(msg=message, **result)
-    module.exit_json(**result)
+    finish(
+        module,
+        "pg_rls_check",
+        outcome.database,
+        cells.CONTROLS,
+        outcome.findings,
+        files=files,
+        database=outcome.database,
+        matrix=outcome.matrix,
+        narrowed=outcome.narrowed,
+        **({"score": outcome.score.as_dict()} if outcome.score else {}),
+    )
 
 
-def _run(module: AnsibleModule) -> tuple[check.Outcome, bool]:
-    """The check, and whether a file was written."""
+def _run(module: AnsibleModule) -> check.Outcome:
     params = module.params
     given = _specfile.given(params)
     path, anew = params["snapshot"], params["write_snapshot"]
@@ -273,41 +261,11 @@ def _run(module: AnsibleModule) -> tuple[check.Outcome, bool]:
         section = spec.parse(given.section("rls"))
         connection = connect(login)
         try:
-            outcome = check.check(connection, section, options)
+            return check.check(connection, section, options)
         finally:
             connection.close()
     except _specfile.SpecError as error:
         raise given.located(error) from None
-    now = datetime.datetime.now(datetime.timezone.utc)
-    host = os.uname().nodename
-    controls = tuple(control for control in CONTROLS if control.id == cells.CONTROL)
-    report = Report(
-        f"Row-level security of {outcome.database}",
-        now.isoformat(timespec="seconds"),
-        (host,),
-        controls,
-        tuple(finding.on(host) for finding in outcome.findings),
-        fail_on=params["fail_on"],
-    )
-    changed = False
-    if anew:
-        changed = write(module, path, snapshot.dump(cells.complete(outcome.matrix)))
-    if params["junit"]:
-        changed = write(module, params["junit"], to_junit(report)) or changed
-    if params["evidence"] and not module.check_mode:
-        facts = {"summary": summary(outcome.findings), "score": outcome.score.as_dict() if outcome.score else None}
-        try:
-            record_check(
-                "pg_rls_check",
-                outcome.database,
-                passed(outcome.findings),
-                totals(report),
-                facts,
-                statuses(outcome.findings),
-            )
-        except OSError as error:
-            raise DbopsError(f"The record of the check cannot be written: {error}", "Run it as root.") from None
-    return outcome, changed
 
 
 def _text(path: str) -> str:

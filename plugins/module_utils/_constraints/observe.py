@@ -172,7 +172,7 @@ def observe(connection: extensions.connection) -> Database:
             children.setdefault(parent, []).append(table.oid)
     return Database(
         name=name,
-        environment=cluster.rpartition("@")[2] if "@" in cluster else "",
+        environment=cluster.rpartition("@")[2].lower() if "@" in cluster else "",
         user=user,
         tables=seen,
         types=types,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ansible_collections.dbops.postgres.plugins.module_utils._constraints import judge
 from ansible_collections.dbops.postgres.plugins.module_utils._constraints.observe import observe, sequences
-from ansible_collections.dbops.postgres.plugins.module_utils._constraints.prove import prove
+from ansible_collections.dbops.postgres.plugins.module_utils._constraints.prove import LOCK_TIMEOUT, prove
 from ansible_collections.dbops.postgres.plugins.module_utils._constraints.spec import Spec, parse
 from ansible_collections.dbops.postgres.plugins.module_utils._constraints.state import (
     NOT_TRIED,
@@ -22,7 +22,13 @@ from ansible_collections.dbops.postgres.plugins.module_utils._constraints.state 
 )
 from ansible_collections.dbops.postgres.plugins.module_utils._findings import Finding
 from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError
-from ansible_collections.dbops.postgres.plugins.module_utils._postgres import Login, capabilities, connect
+from ansible_collections.dbops.postgres.plugins.module_utils._postgres import (
+    Login,
+    capabilities,
+    connect,
+    in_the_way,
+    told,
+)
 from ansible_collections.dbops.postgres.plugins.module_utils._specfile import SpecError, SpecFile
 
 with suppress(ImportError):  # connect() says so
@@ -67,18 +73,24 @@ def run(login: Login, name: str, file: SpecFile, schemas: Sequence[str], said: s
         said_right(said)
         connection = connect(login, name)
         try:
-            if capabilities(connection).in_recovery:
-                raise DbopsError(f"The server at {login.place} is a replica", "Run this against the primary.")
-            return examine(connection, spec, schemas or spec.schemas, said)
+            return _run(connection, login.place, spec, schemas or spec.schemas, said)
+        except psycopg2.Error as error:
+            raise DbopsError(
+                f"The constraints of {name} could not be tried: {told(error)}", in_the_way(connection, error)
+            ) from None
         finally:
             connection.close()  # which rolls back
     except SpecError as error:
         raise file.located(error) from None
-    except psycopg2.Error as error:
-        raise DbopsError(
-            f"The constraints of {name} could not be tried: {' '.join(str(error).split())}",
-            "Look into the log of the server, and run it again.",
-        ) from None
+
+
+def _run(connection: extensions.connection, place: str, spec: Spec, schemas: Sequence[str], said: str) -> Outcome:
+    if capabilities(connection).in_recovery:
+        raise DbopsError(f"The server at {place} is a replica", "Run this against the primary.")
+    with connection.cursor() as cursor:
+        # PostgreSQL shows no expression of a table that somebody holds locked.
+        cursor.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'; SET LOCAL statement_timeout = '60s'")
+    return examine(connection, spec, schemas, said)
 
 
 def said_right(said: str) -> None:

@@ -15,6 +15,7 @@ from ansible_collections.dbops.postgres.plugins.module_utils._constraints.state 
     FOREIGN_KEY,
     Constraint,
     Database,
+    Table,
 )
 from ansible_collections.dbops.postgres.plugins.module_utils._plan import Argument, Ident, Sql
 
@@ -49,7 +50,7 @@ def _statement(database: Database, item: Constraint) -> Sql | None:
     table = database.tables.get(item.table)
     if table is None or table.kind == "f" or not table.may_write or table.row_security:
         return None
-    here = Ident(table.schema, table.name)
+    here = _alone(table)
     if item.kind == CHECK and not item.validated:
         return Sql("EXISTS (SELECT FROM {} WHERE ({}) IS FALSE)", (here, catalog(item.expression)))
     if item.kind != FOREIGN_KEY or item.parent:
@@ -62,8 +63,14 @@ def _statement(database: Database, item: Constraint) -> Sql | None:
         given.append(Sql("{} IS NOT NULL", (Ident("child", name),)))
     return Sql(
         "EXISTS (SELECT FROM {} AS child WHERE {} AND NOT EXISTS (SELECT FROM {} AS parent WHERE {}))",
-        (here, _and(given), Ident(target.schema, target.name), _and(pairs)),
+        (here, _and(given), _alone(target), _and(pairs)),
     )
+
+
+def _alone(table: Table) -> Sql:
+    """A table without those that inherit from it, which have constraints of their own; a partitioned one is nothing
+    but its partitions."""
+    return Sql("{}" if table.kind == "p" else "ONLY {}", (Ident(table.schema, table.name),))
 
 
 def _and(parts: Sequence[Argument]) -> Sql:

@@ -83,18 +83,35 @@ def converge(
     """
     connection = _postgres.connect(login, database, autocommit=True)
     try:
-        capabilities = _postgres.capabilities(connection)
-        if capabilities.in_recovery:
-            raise DbopsError(f"The server at {login.place} is a replica", "Connect to the primary.")
-        seen = observe(login, database, schemas, usage=False)
-        planned = plan(seen, normalise(login, database, seen, wanted), drop, mend=mend)
-        statements = tuple(_postgres.shown(planned.plan.steps, connection))
-        if planned.plan.changed and not check_mode:
-            there = [index.oid for index in seen.indexes]
-            _apply(connection, planned.plan.steps, there, patience, f"database {database}")
-        return Outcome(planned, statements, capabilities)
+        with _postgres.reported(
+            f"Indexes of {database}", "Run it again: it takes up where it stopped.", "What was built before is there."
+        ):
+            return _converged(connection, login, database, wanted, drop, mend, schemas, patience, check_mode)
     finally:
         connection.close()
+
+
+def _converged(
+    connection: extensions.connection,
+    login: Login,
+    database: str,
+    wanted: Sequence[Wanted],
+    drop: Sequence[tuple[str, str]],
+    mend: bool,
+    schemas: Sequence[str],
+    patience: Patience,
+    check_mode: bool,
+) -> Outcome:
+    capabilities = _postgres.capabilities(connection)
+    if capabilities.in_recovery:
+        raise DbopsError(f"The server at {login.place} is a replica", "Connect to the primary.")
+    seen = observe(login, database, schemas, usage=False)
+    planned = plan(seen, normalise(login, database, seen, wanted), drop, mend=mend)
+    statements = tuple(_postgres.shown(planned.plan.steps, connection))
+    if planned.plan.changed and not check_mode:
+        there = [index.oid for index in seen.indexes]
+        _apply(connection, planned.plan.steps, there, patience, f"database {database}")
+    return Outcome(planned, statements, capabilities)
 
 
 def _apply(

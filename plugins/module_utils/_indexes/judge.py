@@ -65,10 +65,14 @@ def _held(findings: Iterable[Finding], seen: Observed) -> list[Finding]:
     """A pass for every rule about which nothing else was said."""
     said = {(finding.control, finding.title) for finding in findings}
     count = f"{len(seen.indexes)} indexes on {len(seen.tables)} tables looked at"
-    rules = (INVALID, DUPLICATE, REDUNDANT, FOREIGN_KEY, UNUSED, SEQUENTIAL, CARDINALITY, BLOAT)
+    rules = {
+        **dict.fromkeys((INVALID, DUPLICATE, REDUNDANT, UNUSED, CARDINALITY, BLOAT), seen.indexes),
+        FOREIGN_KEY: seen.foreign_keys,
+        SEQUENTIAL: seen.tables,
+    }
     held = [
-        found(rule, "database", Status.PASS, f"None: {count}.")
-        for rule in rules
+        found(rule, "database", Status.PASS if there else Status.NOT_APPLICABLE, f"None: {count}.")
+        for rule, there in rules.items()
         if (rule.control, rule.title) not in said
     ]
     if (REQUIRED.control, REQUIRED.title) not in said:

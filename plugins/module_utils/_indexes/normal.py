@@ -43,12 +43,14 @@ def normalise(login: Login, database: str, seen: Observed, required: Sequence[Wa
         return Normal(tuple(wanted for wanted, left in known))
     connection = _postgres.connect(login, database)
     try:
-        with connection.cursor() as cursor:
+        with (
+            _postgres.reported(f"Database {database!r} on {login.place}", "Run it again."),
+            connection.cursor() as cursor,
+        ):
             cursor.execute("SELECT pg_catalog.set_config('statement_timeout', '15s', true)")
             return written(cursor, seen, required)
     finally:
-        connection.rollback()
-        connection.close()
+        connection.close()  # which rolls back
 
 
 def written(cursor: extensions.cursor, seen: Observed, required: Sequence[Wanted]) -> Normal:

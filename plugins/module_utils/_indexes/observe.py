@@ -150,6 +150,13 @@ SELECT pg_catalog.left(query, 20000) FROM {schema}.pg_stat_statements
    AND query ~ '@>|@[?]|@@|[?]' AND query ~* '^\\s*(select|with|update|delete|insert|merge)'
 """
 
+# Statements of others are hidden from a role that is no member of pg_read_all_stats.
+_HIDDEN = """
+SELECT count(*) FROM {schema}.pg_stat_statements
+ WHERE dbid = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
+   AND query = '<insufficient privilege>'
+"""
+
 _SCANS = """
 SELECT indexrelid, pg_catalog.pg_stat_get_numscans(indexrelid) FROM pg_catalog.pg_index
  WHERE pg_catalog.pg_stat_get_numscans(indexrelid) > 0
@@ -171,11 +178,11 @@ def opened(login: Login, database: str) -> Generator[extensions.cursor, None, No
             cursor.execute("SELECT pg_catalog.set_config('statement_timeout', %s, true)", (STATEMENT_TIMEOUT,))
             yield cursor
     except psycopg2.Error as error:
-        message = (error.diag.message_primary or str(error)).strip()
-        raise DbopsError(f"Database {database!r} on {login.place}: {message} (SQLSTATE {error.pgcode})") from None
+        raise DbopsError(
+            f"Database {database!r} on {login.place}: {_postgres.told(error)}", _postgres.in_the_way(connection, error)
+        ) from None
     finally:
-        connection.rollback()
-        connection.close()
+        connection.close()  # which rolls back
 
 
 def observe(
@@ -187,6 +194,7 @@ def observe(
     :raises DbopsError: the server, or a replica, cannot be looked at; or a replica is one of another cluster.
     """
     with opened(login, database) as cursor:
+        _postgres.refuse_unknown_schemas(cursor, database, schemas)
         seen = catalog(cursor, schemas, usage=usage, place=login.place)
         system = _system(cursor) if replicas else None
     nodes = [*seen.nodes]
@@ -266,11 +274,13 @@ def _index(row: Sequence[Any]) -> Index:
 
 
 def _statements(cursor: extensions.cursor, schema: str | None) -> tuple[str, ...] | None:
-    """What pg_stat_statements holds; None: it is not there, not loaded, or not to be read."""
+    """What pg_stat_statements holds; None: it is not there, not loaded, or not (wholly) to be read."""
     if schema is None:
         return None
-    rows = _attempt(cursor, sql.SQL(_STATEMENTS).format(schema=sql.Identifier(schema)))
-    return None if rows is None else tuple(row[0] for row in rows)
+    hidden, rows = (
+        _attempt(cursor, sql.SQL(query).format(schema=sql.Identifier(schema))) for query in (_HIDDEN, _STATEMENTS)
+    )
+    return None if hidden != [(0,)] or rows is None else tuple(row[0] for row in rows)
 
 
 def _node(cursor: extensions.cursor, place: str) -> Node:

@@ -16,6 +16,7 @@ from ansible_collections.dbops.postgres.plugins.module_utils._indexes.report imp
     JSONB,
     SEQUENTIAL,
     UNUSED,
+    Rule,
     Total,
     found,
     keeping,
@@ -139,7 +140,7 @@ def _sequential(seen: Observed, limits: Limits) -> list[Finding]:
 def _cardinality(
     seen: Observed, limits: Limits, indexes: Sequence[Index], serving: set[int], totals: Mapping[int, Total]
 ) -> list[Finding]:
-    findings = []
+    findings, unknown = [], []
     needed = serving | _for_foreign_keys(seen)
     for index in indexes:
         definition, table = index.definition, seen.tables[index.table]
@@ -148,6 +149,8 @@ def _cardinality(
         if len(definition.keys) != 1 or index.oid in needed or table.rows < limits.table_rows:
             continue
         known = seen.statistics.get((table.schema, table.name, definition.keys[0].column))
+        if known is None and definition.keys[0].column:
+            unknown.append(index)
         if known is None or not 0 < known.distinct <= limits.distinct_values:
             continue
         # A value that few rows have is what such an index is for.
@@ -163,16 +166,28 @@ def _cardinality(
             "looked for, or by one that begins with a more selective column."
         )
         findings.append(found(CARDINALITY, index.full_name, Status.FAIL, text, remedy))
-    return findings
+    return findings + _without_statistics(CARDINALITY, unknown)
+
+
+def _without_statistics(rule: Rule, indexes: Sequence[Index]) -> list[Finding]:
+    """Large indexes about which pg_stats says nothing, so that nothing is known about them."""
+    if not indexes:
+        return []
+    names = ", ".join(index.full_name for index in indexes[:5]) + (", ..." if len(indexes) > 5 else "")
+    text = f"pg_stats says nothing of the columns of {len(indexes)} large indexes: {names}."
+    remedy = "ANALYZE the tables; connect as a role that may read them, and to which no policy applies."
+    return [found(rule, "database", Status.NOT_TESTED, text, remedy)]
 
 
 def _bloat(seen: Observed, limits: Limits) -> list[Finding]:
-    findings = []
+    findings, unknown = [], []
     for index in seen.indexes:
         if index.bytes < limits.bloat_bytes or not index.valid:
             continue
         table = seen.tables[index.table]
         empty = bloat.estimate(index, table, seen.statistics, seen.block_size)
+        if empty is None and index.definition.method == "btree" and all(key.column for key in index.definition.keys):
+            unknown.append(index)
         if empty is None or empty < limits.bloat_bytes or 100 * empty < limits.bloat_share * index.bytes:
             continue
         text = (
@@ -181,7 +196,7 @@ def _bloat(seen: Observed, limits: Limits) -> list[Finding]:
         )
         remedy = statements.render(statements.reindex(index)) + ";"
         findings.append(found(BLOAT, index.full_name, Status.FAIL, text, remedy))
-    return findings
+    return findings + _without_statistics(BLOAT, unknown)
 
 
 def _jsonb(seen: Observed, spec: Spec) -> list[Finding]:

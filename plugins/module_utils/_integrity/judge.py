@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
@@ -63,13 +64,15 @@ def _held(findings: Iterable[Finding], seen: Observed) -> list[Finding]:
     said = {finding.title for finding in findings}
     constraints, indexes, sequences = seen.counted
     looked = {
-        SEQUENCE: f"{sequences} sequences looked at.",
-        CONSTRAINT: f"{constraints} constraints looked at.",
-        DISABLED: f"{constraints} constraints looked at.",
-        INDEX: f"{indexes} indexes looked at.",
+        SEQUENCE: (sequences, "sequences"),
+        CONSTRAINT: (constraints, "constraints"),
+        DISABLED: (constraints, "constraints"),
+        INDEX: (indexes, "indexes"),
     }
     return [
-        _found(title, "database", Status.PASS, f"None: {text}") for title, text in looked.items() if title not in said
+        _found(title, "database", Status.PASS if count else Status.NOT_APPLICABLE, f"None: {count:,} {what} looked at.")
+        for title, (count, what) in looked.items()
+        if title not in said
     ]
 
 
@@ -171,12 +174,15 @@ def _amcheck(amcheck: Amcheck | None) -> list[Finding]:
             for name, text in amcheck.problems
         ]
     heaps = f" and {amcheck.tables} tables" if amcheck.tables else ""
+    if not amcheck.indexes and not amcheck.tables:
+        return [_found(AMCHECK, "database", Status.NOT_APPLICABLE, "There is no btree index.")]
     return [_found(AMCHECK, "database", Status.PASS, f"{amcheck.indexes} btree indexes{heaps} are sound.")]
 
 
 def _not_asked(text: str) -> bool:
-    """Whether amcheck did not come to an answer: a timeout, or a lock that was not to be had."""
-    return text.endswith(("(SQLSTATE 57014)", "(SQLSTATE 55P03)"))
+    """Whether amcheck did not come to an answer: a timeout, a lock that was not to be had, a permission. Corruption is
+    of class XX, a disk that does not read of class 58 (PostgreSQL manual, appendix A)."""
+    return bool(re.search(r"\(SQLSTATE (?!XX|58)\w+\)$", text))
 
 
 def _found(

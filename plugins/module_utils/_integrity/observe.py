@@ -135,13 +135,6 @@ SELECT c.oid, n.nspname || '.' || c.relname
 """  # noqa: S608 - constants only
 
 
-def message(error: psycopg2.Error) -> str:
-    """What PostgreSQL said."""
-    text = (error.diag.message_primary or str(error)).strip()
-    detail = f": {error.diag.message_detail}" if error.diag.message_detail else ""
-    return f"{text}{detail} (SQLSTATE {error.pgcode})"
-
-
 @contextlib.contextmanager
 def opened(login: Login, database: str, timeout: str) -> Iterator[extensions.cursor]:
     """A read-only transaction, rolled back at the end.
@@ -160,10 +153,9 @@ def opened(login: Login, database: str, timeout: str) -> Iterator[extensions.cur
                 cursor.execute("SELECT pg_catalog.set_config(%s, %s, true)", (name, value))
             yield cursor
     except psycopg2.Error as error:
-        raise DbopsError(f"Database {database!r} on {login.place}: {message(error)}") from None
+        raise DbopsError(f"Database {database!r} on {login.place}: {_postgres.told(error)}") from None
     finally:
-        connection.rollback()
-        connection.close()
+        connection.close()  # which rolls back
 
 
 @contextlib.contextmanager
@@ -186,6 +178,7 @@ def observe(
     """
     scope = {"schemas": schemas}
     with opened(login, database, timeout) as cursor:
+        _postgres.refuse_unknown_schemas(cursor, database, schemas)
         cursor.execute(_SEQUENCES, scope)
         sequences = tuple(Sequence(*row) for row in cursor.fetchall())
         cursor.execute(_CONSTRAINTS, scope)
@@ -223,7 +216,9 @@ def _assert(cursor: extensions.cursor, assertion: Assertion) -> Asserted:
             rows = cursor.fetchall()
             names = [column.name for column in cursor.description or ()]
     except psycopg2.Error as error:
-        return Asserted(assertion, problem=message(error))
+        if cursor.connection.closed:
+            raise
+        return Asserted(assertion, problem=_postgres.told(error))
     shown = tuple(_shown(names, row) for row in rows[: assertion.show_rows])
     return Asserted(assertion, len(rows), shown)
 
@@ -244,31 +239,43 @@ def _amcheck(cursor: extensions.cursor, scope: dict[str, Any], what: str, rootde
             return Amcheck(blind=f"The connected role may not call {name}() of amcheck.", remedy=remedy)
         schema = row[0]
     cursor.execute(_BTREES, scope)
-    indexes = cursor.fetchall()
+    indexes: list[tuple[int, str]] = cursor.fetchall()
     arguments = "%s::regclass, true, true" if rootdescend else f"%s::regclass, {str(what == 'all').lower()}"
     call = _postgres.compose(Sql("SELECT {}({{}})".replace("{{}}", arguments), (Ident(schema, function),)))
-    problems = _each(cursor, call, indexes)
-    tables: list[tuple[int, str]] = []
+    problems, sound = _each(cursor, call, indexes)
+    tables = 0
     if what == "all":
         cursor.execute(_HEAPS, scope)
-        tables = cursor.fetchall()
+        heaps = cursor.fetchall()
         template = (
             "SELECT pg_catalog.format('block %%s, offset %%s: %%s', blkno, offnum, msg) FROM {}(%s::regclass) LIMIT 3"
         )
-        problems += _each(cursor, _postgres.compose(Sql(template, (Ident(schema, "verify_heapam"),))), tables)
-    return Amcheck(len(indexes), len(tables), tuple(problems))
+        more, tables = _each(cursor, _postgres.compose(Sql(template, (Ident(schema, "verify_heapam"),))), heaps)
+        problems += more
+    return Amcheck(sound, tables, tuple(problems))
 
 
-def _each(cursor: extensions.cursor, call: Any, objects: list[tuple[int, str]]) -> list[tuple[str, str]]:
-    """Ask about each object by itself: amcheck stops at the first fault of an index, and the others are of interest."""
-    problems = []
+def _each(cursor: extensions.cursor, call: Any, objects: list[tuple[int, str]]) -> tuple[list[tuple[str, str]], int]:
+    """Ask about each object by itself: amcheck stops at the first fault of an index, and the others are of interest.
+
+    Returns what is wrong, and how many objects nothing is wrong with.
+    """
+    problems, sound = [], 0
     for oid, name in objects:
         try:
             with behind_savepoint(cursor):
                 cursor.execute(call, (oid,))
                 said = [row[0] for row in cursor.fetchall() if row[0]]
         except psycopg2.Error as error:
-            said = [message(error)]
+            if cursor.connection.closed:
+                raise  # or else every object that is left would look broken
+            detail = f"{error.diag.message_detail} " if error.diag.message_detail else ""
+            said = [detail + _postgres.told(error)]
+            cursor.execute("SELECT %s::regclass::text", (oid,))
+            if cursor.fetchone() == (str(oid),):
+                continue  # it was dropped meanwhile
         if said:
             problems.append((name, "; ".join(said)))
-    return problems
+        else:
+            sound += 1
+    return problems, sound

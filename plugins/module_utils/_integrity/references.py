@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ansible_collections.dbops.postgres.plugins.module_utils import _postgres
-from ansible_collections.dbops.postgres.plugins.module_utils._integrity.observe import message, opened
+from ansible_collections.dbops.postgres.plugins.module_utils._integrity.observe import opened
 from ansible_collections.dbops.postgres.plugins.module_utils._integrity.spec import Reference
 from ansible_collections.dbops.postgres.plugins.module_utils._integrity.state import Referred
 from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError, Ident, Joined, Literal, Sql
@@ -58,7 +58,7 @@ def _one(login: Login, database: str, reference: Reference, timeout: str) -> Ref
     except DbopsError as error:
         return Referred(reference, problem=error.problem)
     except psycopg2.Error as error:
-        return Referred(reference, problem=message(error))
+        return Referred(reference, problem=_postgres.told(error))
 
 
 def _declare(cursor: extensions.cursor, reference: Reference) -> None:

@@ -75,6 +75,7 @@ class Constraint:
 class Amcheck:
     """What amcheck found.
 
+    :param indexes: how many are sound. :param tables: likewise.
     :param blind: why it could not be asked; empty: it was. :param remedy: what to do about that.
     :param problems: by index or table, what is wrong with it.
     """

@@ -30,6 +30,9 @@ INDEX, SEQUENTIAL, REMOVED, COST, TIME, ESTIMATES, BASELINE, RUNS = (
     "runs",
 )
 
+_EMPTY = "All of its tables are empty, or were never analysed: the plan says nothing."
+_FILL = "Declare plans.generate, or ANALYZE."
+
 # Below this a plan that has become dearer by any factor is still cheap.
 _CHEAP_COST = 100.0
 
@@ -62,6 +65,16 @@ def _limits(query: Query, plan: Explained, seen: Observed) -> Iterator[Finding]:
         yield _index(query, plan, seen)
     if limits.no_seq_scan_over_rows is not None:
         yield _sequential(query, plan, seen, limits.no_seq_scan_over_rows)
+    if _says_nothing(plan, seen):
+        for title, limit in (
+            (REMOVED, limits.max_rows_removed),
+            (COST, limits.max_cost),
+            (TIME, limits.max_ms),
+            (ESTIMATES, limits.max_estimate_factor),
+        ):
+            if limit is not None:
+                yield _found(title, query.name, Status.NOT_TESTED, _EMPTY, _FILL)
+        return
     if limits.max_rows_removed is not None:
         worst = max(plan.nodes, key=lambda node: node.removed)
         text = f"{worst.removed:,.0f} rows were read and dropped"
@@ -109,28 +122,39 @@ def _index(query: Query, plan: Explained, seen: Observed) -> Finding:
 
 def _sequential(query: Query, plan: Explained, seen: Observed, limit: int) -> Finding:
     large: dict[str, int] = {}
-    unknown = False
+    empty: list[str] = []
     for node in plan.nodes:
         if node.sequential and node.table:
             rows = max(seen.rows.get(node.table, 0), int((node.rows * node.loops + node.removed) / max(node.loops, 1)))
             if rows > limit:
                 large[".".join(node.table)] = rows
-    scanned = [node.table for node in plan.nodes if node.table]
-    unknown = bool(scanned) and not any(seen.rows.get(table, 0) for table in scanned)
+            elif not rows:
+                empty.append(".".join(node.table))
     if large:
         told = ", ".join(f"{name} (about {rows:,} rows)" for name, rows in large.items())
         text = f"It reads from the beginning: {told}; tables of up to {limit:,} rows may be."
         return _found(SEQUENTIAL, query.name, Status.FAIL, text, "Build an index for its condition: pg_index.")
-    if unknown:
-        text = "All of its tables are empty, or were never analysed: the plan says nothing."
-        return _found(SEQUENTIAL, query.name, Status.NOT_TESTED, text, "Declare plans.generate, or ANALYZE.")
+    scanned = [node.table for node in plan.nodes if node.table]
+    if empty or (scanned and not any(seen.rows.get(table, 0) for table in scanned)):
+        text = f"It reads from the beginning what has no rows: {', '.join(empty)}." if empty else _EMPTY
+        return _found(SEQUENTIAL, query.name, Status.NOT_TESTED, text, _FILL)
     return _found(SEQUENTIAL, query.name, Status.PASS, f"No table of more than {limit:,} rows is read so.")
+
+
+def _says_nothing(plan: Explained, seen: Observed) -> bool:
+    """Whether all of its tables are empty, as far as anybody knows: then any plan is cheap."""
+    tables = [node for node in plan.nodes if node.table]
+    return bool(tables) and not any(
+        seen.rows.get(node.table, 0) or node.rows or node.removed for node in tables if node.table
+    )
 
 
 def _compared(tried: Tried, plan: Explained, before: Any, factor: float) -> Finding:
     name = tried.query.name
     if before is None:
-        return _found(BASELINE, name, Status.PASS, "It is new: there is nothing to compare with.")
+        return _found(
+            BASELINE, name, Status.NOT_TESTED, "It is new: there is nothing to compare with.", "Say update_baseline."
+        )
     now = measure(plan)
     worse = []
     for key, words, cheap in (

@@ -109,14 +109,18 @@ SELECT n.nspname, c.relname,
 """
 
 
-def observe(login: Login, database: str, spec: Spec, timeout: str, allow_generate: bool) -> Observed:
+def observe(
+    login: Login, database: str, spec: Spec, timeout: str, allow_generate: bool, schemas: Sequence[str] = ()
+) -> Observed:
     """Run the declared queries.
 
+    :param schemas: must be there; a query says by itself what it looks at.
     :param timeout: of each query, as PostgreSQL writes a duration.
     :param allow_generate: whether rows may be made where the spec says so; the tables must be empty.
     :raises DbopsError: the server refuses, or the rows cannot be made.
     """
     with _opened(login, database) as cursor:
+        _postgres.refuse_unknown_schemas(cursor, database, schemas)
         generated = _generated(cursor, spec.generate) if spec.generate and allow_generate else {}
         _set(cursor, "statement_timeout", timeout)
         functions = _volatile(cursor, spec.queries)
@@ -149,19 +153,13 @@ def _opened(login: Login, database: str) -> Iterator[extensions.cursor]:
             _set(cursor, "standard_conforming_strings", "on")
             yield cursor
     except psycopg2.Error as error:
-        raise DbopsError(f"Database {database!r} on {login.place}: {_message(error)}") from None
+        raise DbopsError(f"Database {database!r} on {login.place}: {_postgres.told(error)}") from None
     finally:
-        connection.rollback()
-        connection.close()
+        connection.close()  # which rolls back
 
 
 def _set(cursor: extensions.cursor, name: str, value: str) -> None:
     cursor.execute("SELECT pg_catalog.set_config(%s, %s, true)", (name, value))
-
-
-def _message(error: psycopg2.Error) -> str:
-    message = (error.diag.message_primary or str(error)).strip()
-    return f"{message} (SQLSTATE {error.pgcode})"
 
 
 def _try(cursor: extensions.cursor, query: Query, volatile: tuple[str, ...]) -> Tried:
@@ -172,7 +170,9 @@ def _try(cursor: extensions.cursor, query: Query, volatile: tuple[str, ...]) -> 
             again = _explained(cursor, query)
             explained = again if again.ms < explained.ms else explained
     except psycopg2.Error as error:
-        return Tried(query, None, _message(error), volatile)
+        if cursor.connection.closed:
+            raise
+        return Tried(query, None, _postgres.told(error), volatile)
     return Tried(query, explained, "", volatile)
 
 
@@ -251,7 +251,7 @@ def _generating(cursor: extensions.cursor, name: str, statement: Sql) -> int:
         cursor.execute(_postgres.compose(statement))
     except psycopg2.Error as error:
         raise DbopsError(
-            f"plans.generate: no rows can be made for {name}: {_message(error)}",
+            f"plans.generate: no rows can be made for {name}: {_postgres.told(error)}",
             "Insert rows by a script before, or leave the table out.",
         ) from None
     return cursor.rowcount

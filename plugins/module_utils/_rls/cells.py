@@ -9,10 +9,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from ansible_collections.dbops.postgres.plugins.module_utils._findings import Finding, Severity, Status
+from ansible_collections.dbops.postgres.plugins.module_utils._findings import Control, Finding, Severity, Status
 from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError
 
 CONTROL = "T-1"
+CONTROLS = (
+    Control(
+        CONTROL, "Row-level security regression", Severity.CRITICAL, "No identity sees or writes another tenant's rows."
+    ),
+)
 
 
 class Level(Enum):

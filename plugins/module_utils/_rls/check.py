@@ -12,7 +12,12 @@ from typing import TYPE_CHECKING
 
 from ansible_collections.dbops.postgres.plugins.module_utils._findings import Finding, Severity, Status
 from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError
-from ansible_collections.dbops.postgres.plugins.module_utils._postgres import Login
+from ansible_collections.dbops.postgres.plugins.module_utils._postgres import (
+    Login,
+    in_the_way,
+    refuse_unknown_schemas,
+    told,
+)
 from ansible_collections.dbops.postgres.plugins.module_utils._rls import cells, matrix, mutate, pooled, snapshot
 from ansible_collections.dbops.postgres.plugins.module_utils._rls.judge import RULES, judge
 from ansible_collections.dbops.postgres.plugins.module_utils._rls.observe import observe
@@ -72,13 +77,16 @@ def check(connection: extensions.connection, spec: RlsSpec, options: Options | N
         return _checked(connection, spec, options)
     except psycopg2.Error as error:
         raise DbopsError(
-            f"The check did not come to its end: {str(error).strip()}",
+            f"The check of {_place(connection)} did not come to its end: {told(error)}",
+            in_the_way(connection, error),
             untouched="Whatever was tried is rolled back.",
         ) from None
 
 
 def _checked(connection: extensions.connection, spec: RlsSpec, options: Options) -> Outcome:
     try:
+        with connection.cursor() as cursor:
+            refuse_unknown_schemas(cursor, _place(connection), options.schemas)
         state = observe(connection, spec, options.schemas)
     finally:
         connection.rollback()
@@ -110,6 +118,10 @@ def _checked(connection: extensions.connection, spec: RlsSpec, options: Options)
         score = mutate.run(connection, spec, options.schemas, state, tables, attempted)
         found += mutate.findings(score)
     return Outcome(state.database, found, now, narrowed, score)
+
+
+def _place(connection: extensions.connection) -> str:
+    return str(connection.info.dbname)
 
 
 def attempts(

@@ -26,6 +26,7 @@ from ansible_collections.dbops.postgres.plugins.module_utils._rls.state import (
     Policy,
     RlsState,
     Table,
+    quoted,
 )
 
 _WHO = re.compile(r"\b(CURRENT_USER|SESSION_USER|CURRENT_ROLE|USER)\b")
@@ -99,8 +100,8 @@ def _always(state: RlsState, spec: RlsSpec) -> Iterator[Problem]:
                 yield Problem(
                     _subject(table, policy),
                     f"{clause} {_short(text)} {why}",
-                    f"ALTER POLICY {policy.name} ON {table.full} {clause} (a comparison of the row with the tenant who"
-                    " asks);",
+                    f"ALTER POLICY {quoted(policy.name)} ON {table.sql} {clause} (a comparison of the row with the"
+                    " tenant who asks);",
                     names=_names(table, policy),
                 )
 

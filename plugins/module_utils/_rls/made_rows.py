@@ -56,21 +56,24 @@ def candidates(
     predicate: str,
     identities: Sequence[Identity],
     tenant_column: str,
+    bounds: Mapping[str, str] | None = None,
     *,
     own: bool,
 ) -> Iterator[Values]:
     """Rows to try until one satisfies the condition (``own``), or one does not.
 
     :param basis: some row of the table; None: it is empty.
+    :param bounds: of :func:`bounds`.
     :param identities: the one whose row it is first; the values of the others make foreign rows.
     """
     places = _places(table, predicate, tenant_column)
     named = _literals(predicate) + _said(identities[0]) if own else [v for i in identities[1:] for v in _said(i)]
     tries: list[Values] = []
+    fixed = bounds or {}
     for free in (True, False):  # a value of a column with a check may be replaced by none that is known to fit
-        start = _scratch(table) if basis is None else dict(basis)
+        start = {**_scratch(table), **fixed} if basis is None else dict(basis)
         for column in table.columns:
-            if column.unique and column.name not in table.key and (not free or not (column.checks or column.labels)):
+            if column.unique and column.name not in fixed and (not free or not (column.checks or column.labels)):
                 start[column.name] = fresh(column)
         if not own:
             tries.append(dict(start))
@@ -79,6 +82,19 @@ def candidates(
             {**start, column.name: value} for column in places for value in dict.fromkeys(named) if _fits(column, value)
         ]
     yield from tries[:MOST_TRIES]
+
+
+def bounds(line: Sequence[Table]) -> dict[str, str]:
+    """Values of the partition keys with which a row finds its way.
+
+    :param line: a partitioned table, or a part of one, with the tables above it and one below it on each level.
+    """
+    found: dict[str, str] = {}
+    for table in line:
+        for name, bound in zip(table.key[:1], re.findall(r"(?:FROM|IN) \('?([^',)]*)", table.bound)):
+            if bound not in ("MINVALUE", "NULL"):
+                found[name] = bound
+    return found
 
 
 def fresh(column: Column) -> str | None:
@@ -100,10 +116,7 @@ def fresh(column: Column) -> str | None:
 
 
 def _scratch(table: Table) -> Values:
-    found: Values = {column.name: _value(column) if column.not_null else None for column in table.columns}
-    for name, bound in zip(table.key[:1], re.findall(r"(?:FROM|IN) \('?([^',)]*)", table.bound)):
-        found[name] = bound
-    return found
+    return {column.name: _value(column) if column.not_null else None for column in table.columns}
 
 
 def _value(column: Column) -> str | None:

@@ -192,7 +192,8 @@ class _Attempts:
         basis = dict(zip((column.name for column in table.columns), row)) if row else None
         why = f"no values were found for which {predicate} is {'true' if own else 'not true'}"
         self.cursor.execute("SAVEPOINT dbops_made")
-        tries = made_rows.candidates(table, basis, predicate, self.identities, self.tenant, own=own)
+        bounds = made_rows.bounds(self.state.line(table))
+        tries = made_rows.candidates(table, basis, predicate, self.identities, self.tenant, bounds, own=own)
         for values in tries:
             try:
                 self._execute(attempts.put(table, values, predicate))

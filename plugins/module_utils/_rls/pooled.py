@@ -35,9 +35,11 @@ def proven(
 ) -> list[Finding]:
     """Two clients of the pool, one after the other on the same connection to the server, for each role."""
     found = []
-    for nobody in nobodies(identities):
-        if nobody.settings:
-            continue
+    roles = [nobody for nobody in nobodies(identities) if not nobody.settings]
+    if not roles:
+        why = "each role is somebody without any setting, so nothing can be left over on a connection"
+        found.append(Finding(CONTROL, "pool", Severity.CRITICAL, Status.NOT_APPLICABLE, why, title="connection reuse"))
+    for nobody in roles:
         somebody = next(i for i in identities if i.role == nobody.role)
         mine = [
             table
@@ -61,9 +63,15 @@ def _one(login: Login, state: RlsState, somebody: Identity, nobody: Identity, ta
         return finding(Status.ERROR, f"the pool was not reached: {error.problem}")
     try:
         for _try in range(TRIES):
-            before, _rows = _transaction(first, somebody, tables)
+            before, own = _transaction(first, somebody, tables)
             after, rows = _transaction(second, nobody, tables)
             if before == after:
+                if not own and not rows:
+                    return finding(
+                        Status.ERROR,
+                        f"{somebody.name} itself sees no row through the pool, so that nobody sees one proves nothing",
+                        "Put rows of its own in; through a pool none are made.",
+                    )
                 if rows:
                     return finding(
                         Status.FAIL,
@@ -74,7 +82,7 @@ def _one(login: Login, state: RlsState, somebody: Identity, nobody: Identity, ta
                 return finding(
                     Status.PASS,
                     f"after {somebody.name}, on the same connection (process {after} of the server), nobody sees a row"
-                    f" of {len(tables)} tables",
+                    f" of {len(own)} tables of which {somebody.name} sees rows",
                 )
         return finding(
             Status.NOT_TESTED,

@@ -30,12 +30,16 @@ class Problem:
 
 @dataclass(frozen=True)
 class Rule:
-    """A static rule; ``holds`` says what is true where it finds nothing."""
+    """A static rule; ``holds`` says what is true where it finds nothing.
+
+    :param of_roles: it asks what the roles of applications may do; without such roles it looks at nothing.
+    """
 
     name: str
     severity: Severity
     holds: str
     find: Callable[[RlsState, RlsSpec], Iterator[Problem]]
+    of_roles: bool = False
 
 
 def protected(state: RlsState, spec: RlsSpec) -> list[Table]:

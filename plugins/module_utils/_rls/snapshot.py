@@ -67,7 +67,19 @@ def compare(before: Matrix, now: Matrix) -> list[Finding]:
         )
         for subject, old, new in wider
     ]
-    if not wider:
+    unknown = sum(level == Level.UNKNOWN.value for t in now.values() for c in t.values() for level in c.values())
+    if unknown and not wider:
+        found.append(
+            Finding(
+                CONTROL,
+                "snapshot",
+                Severity.CRITICAL,
+                Status.NOT_TESTED,
+                f"{unknown} attempts proved nothing, so they cannot be compared; nothing else is wider",
+                title="snapshot",
+            )
+        )
+    elif not wider:
         told = "; ".join(f"{subject}: {old.value} -> {new.value}" for subject, old, new in narrower)
         found.append(
             Finding(

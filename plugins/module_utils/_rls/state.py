@@ -13,6 +13,11 @@ from ansible_collections.dbops.postgres.plugins.module_utils._postgres import Ca
 PUBLIC = "public"  # as has_table_privilege calls everybody
 
 
+def quoted(name: str) -> str:
+    """A name as a statement has it, so that a remedy can be copied."""
+    return PUBLIC if name == PUBLIC else '"' + name.replace('"', '""') + '"'
+
+
 @dataclass(frozen=True)
 class Column:
     """A column.
@@ -66,6 +71,11 @@ class Table:
     def full(self) -> str:
         """``schema.name``."""
         return f"{self.schema}.{self.name}"
+
+    @property
+    def sql(self) -> str:
+        """The same as a statement names it."""
+        return f"{quoted(self.schema)}.{quoted(self.name)}"
 
     def column(self, name: str) -> Column | None:
         """The column of that name."""
@@ -126,6 +136,11 @@ class Function:
     settings: tuple[str, ...]
     body: str
     executable: tuple[str, ...] = ()
+
+    @property
+    def sql(self) -> str:
+        """As a statement names it."""
+        return f"{quoted(self.schema)}.{quoted(self.name)}{self.signature[len(self.name) :]}"
 
 
 @dataclass(frozen=True)
@@ -229,6 +244,17 @@ class RlsState:
         if table.parent is not None and table.parent in self.tables:
             found += self.names(self.tables[table.parent])
         return tuple(found)
+
+    def line(self, table: Table) -> tuple[Table, ...]:
+        """A table with those that it is a part of, and, of each level below it, one part."""
+        found = [table]
+        while found[0].partition and found[0].parent is not None and found[0].parent in self.tables:
+            found.insert(0, self.tables[found[0].parent])
+        while True:
+            parts = [t for t in self.tables.values() if t.partition and t.parent == found[-1].oid]
+            if not parts:
+                return tuple(found)
+            found.append(min(parts, key=lambda t: (t.bound == "DEFAULT", t.full)))
 
     def may(self, role: str, table: int) -> Privileges:
         """What a role may do with a table."""

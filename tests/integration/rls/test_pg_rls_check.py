@@ -15,6 +15,7 @@ import pytest
 from ansible.module_utils.testing import patch_module_args
 from psycopg2 import extensions
 
+from ansible_collections.dbops.postgres.plugins.module_utils import _checked
 from ansible_collections.dbops.postgres.plugins.module_utils._findings import Finding, Status
 from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError
 from ansible_collections.dbops.postgres.plugins.module_utils._postgres import Login
@@ -287,8 +288,8 @@ def test_module(
     assert 'failures="0" errors="0"' in Path(files["junit"]).read_text()
     assert json.loads(Path(files["snapshot"]).read_text())["identities"] == result["matrix"]
     records: list[Any] = []
-    monkeypatch.setattr(pg_rls_check, "record_check", lambda *record: records.append(record))
-    assert run(junit=None, evidence=True)[1]["changed"] is False
+    monkeypatch.setattr(_checked, "record_check", lambda *record: records.append(record))
+    assert run(junit=None, evidence=True)[1]["changed"] is True
     ((name, recorded, good, said, _facts, statuses),) = records
     assert (name, recorded, good) == ("pg_rls_check", pg_database.name, True)
     assert said.endswith(" pass")
@@ -330,7 +331,7 @@ def test_the_next_client_of_a_pool(pg_database: Database, monkeypatch: pytest.Mo
 
     ((status, evidence),) = reuse(shared())
     assert status is Status.PASS
-    assert "nobody sees a row of 6 tables" in evidence
+    assert "nobody sees a row of 6 tables of which harbour sees rows" in evidence
     ((status, evidence),) = reuse([pg_database.connect(autocommit=False) for _client in range(4)])
     assert status is Status.NOT_TESTED
     connection = pg_database.connect()

@@ -42,12 +42,22 @@ def said(found: list[Finding], title: str) -> Finding:
 
 
 def test_a_good_table_passes_every_rule() -> None:
-    found = findings(seen(index("t_pkey", "id", unique=True, primary=True, constraint="t_pkey"), index("t_a", "a")))
+    key = index("t_pkey", "id", unique=True, primary=True, constraint="t_pkey")
+    known = {("app", "t", column): ColumnStatistics(0, 4, -1, 0.0) for column in ("id", "a")}
+    found = findings(seen(key, index("t_a", "a"), statistics=known))
     passed = {item.title for item in found if item.status is Status.PASS}
-    assert {item.title for item in found} - passed == {"required index"}
+    assert {item.title for item in found} - passed == {"required index", "foreign key without index"}
     assert said(found, "required index").status is Status.NOT_APPLICABLE  # none is declared
+    assert said(found, "foreign key without index").status is Status.NOT_APPLICABLE  # there is none
     assert len({item.title for item in found}) == 10
     assert "2 indexes on 1 tables" in said(found, "bloat").evidence
+
+
+def test_large_indexes_without_statistics_are_not_judged() -> None:
+    found = findings(seen(index("i", "a", bytes=10**9)))
+    for rule in ("low cardinality", "bloat"):
+        assert said(found, rule).status is Status.NOT_TESTED
+        assert "app.i" in said(found, rule).evidence
 
 
 UNUSED = ("unused index", "app.i")

@@ -87,7 +87,7 @@ NOTHING = Spec()
 
 
 def said(title: str, spec: Spec = NOTHING, **seen: Any) -> Finding:
-    found = judge(Observed(**{"amcheck": SOUND, **seen}), spec)
+    found = judge(Observed(**{"amcheck": SOUND, "counted": (4, 3, 2), **seen}), spec)
     (finding,) = [item for item in found if item.title == title]
     return finding
 

@@ -60,6 +60,15 @@ SEQ_SCAN = node("Seq Scan", table="t")
         (node("Append", SEQ_SCAN), Limits(no_seq_scan_over_rows=1), Status.FAIL),
         (node("Seq Scan", table="u", rows=7), Limits(no_seq_scan_over_rows=5), Status.FAIL),
         (node("Seq Scan", table="u", rows=7), Limits(no_seq_scan_over_rows=9), Status.NOT_TESTED),
+        (
+            node("Join", SEQ_SCAN, node("Seq Scan", table="u", rows=0)),
+            Limits(no_seq_scan_over_rows=60_000),
+            Status.NOT_TESTED,
+        ),
+        (node("Seq Scan", table="u", rows=0), Limits(max_rows_removed=9), Status.NOT_TESTED),
+        (node("Seq Scan", table="u", rows=0), Limits(max_cost=9), Status.NOT_TESTED),
+        (node("Seq Scan", table="u", rows=0), Limits(max_ms=9), Status.NOT_TESTED),
+        (node("Seq Scan", table="u", rows=0), Limits(max_estimate_factor=9), Status.NOT_TESTED),
         (node("Seq Scan", removed=10, loops=3), Limits(max_rows_removed=29), Status.FAIL),
         (node("Seq Scan", removed=10, loops=3), Limits(max_rows_removed=30), Status.PASS),
         (node("Sort", cost=10.5), Limits(max_cost=10), Status.FAIL),
@@ -107,7 +116,7 @@ def test_no_query_is_no_pass() -> None:
         ({"cost": 1000, "blocks": 700, "removed": 0, "indexes": ["i"]}, Status.PASS),
         ({"cost": 400, "blocks": 7}, Status.FAIL),
         ({"cost": 700, "blocks": 7}, Status.PASS),
-        (None, Status.PASS),
+        (None, Status.NOT_TESTED),
     ],
 )
 def test_the_baseline(before: Any, status: Status) -> None:

@@ -149,7 +149,7 @@ def _cardinality(
         if len(definition.keys) != 1 or index.oid in needed or table.rows < limits.table_rows:
             continue
         known = seen.statistics.get((table.schema, table.name, definition.keys[0].column))
-        if known is None and definition.keys[0].column:
+        if known is None and definition.keys[0].column and table.rows > 0 and not index.partitioned:
             unknown.append(index)
         if known is None or not 0 < known.distinct <= limits.distinct_values:
             continue
@@ -186,7 +186,8 @@ def _bloat(seen: Observed, limits: Limits) -> list[Finding]:
             continue
         table = seen.tables[index.table]
         empty = bloat.estimate(index, table, seen.statistics, seen.block_size)
-        if empty is None and index.definition.method == "btree" and all(key.column for key in index.definition.keys):
+        plain = index.definition.method == "btree" and all(key.column for key in index.definition.keys)
+        if empty is None and plain and table.rows > 0 and not index.partitioned:
             unknown.append(index)
         if empty is None or empty < limits.bloat_bytes or 100 * empty < limits.bloat_share * index.bytes:
             continue

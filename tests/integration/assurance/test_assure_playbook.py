@@ -43,7 +43,7 @@ def run(tmp_path: Path, plays: list[dict[str, Any]], *more: str, **variables: An
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         check=False,
     )
 

@@ -83,6 +83,7 @@ DO $$ DECLARE t regclass; BEGIN
         EXECUTE format('CREATE POLICY "ten ant %%" ON %s'
             ' USING ("Tenant Id" = (SELECT current_setting(''a.t'')::int))', t);
     END LOOP; END $$;
+ANALYZE
 """
 
 

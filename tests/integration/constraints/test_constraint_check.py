@@ -15,6 +15,7 @@ import pytest
 from ansible.module_utils.testing import patch_module_args
 from psycopg2 import extensions
 
+from ansible_collections.dbops.postgres.plugins.module_utils._constraints import observe as observing
 from ansible_collections.dbops.postgres.plugins.module_utils._constraints import run as running
 from ansible_collections.dbops.postgres.plugins.module_utils._constraints.build import Builder
 from ansible_collections.dbops.postgres.plugins.module_utils._constraints.insert import Writer
@@ -323,3 +324,55 @@ def test_values_of_every_type_are_what_postgresql_reads(hard: Database) -> None:
                 assert len(set(texts)) == min(few, len(kind.labels) or 3), kind
     connection.close()
     assert {name for name in unknown if not name.startswith(("gbtreekey", "pg_"))} <= _STRANGE
+
+
+INHERITED = """
+CREATE TABLE people (id int PRIMARY KEY);
+CREATE TABLE staff () INHERITS (people);
+CREATE TABLE letters (person int REFERENCES people);
+CREATE TABLE drafts () INHERITS (letters);
+INSERT INTO people VALUES (1);
+INSERT INTO staff VALUES (2);
+INSERT INTO letters VALUES (1);
+INSERT INTO drafts VALUES (7)
+"""
+
+
+def test_a_foreign_key_is_of_its_table_and_not_of_those_that_inherit(pg_database: Database) -> None:
+    """PostgreSQL looks at neither side's children: an orphan of ``drafts`` violates nothing, a row of ``staff`` is
+    nobody's target."""
+    sql(pg_database, INHERITED)
+    assert not bad(looked(pg_database, Spec()))
+    sql(pg_database, "SET session_replication_role = replica; INSERT INTO letters VALUES (2)")
+    assert bad(looked(pg_database, Spec()))[0].subject == "public.letters: letters_person_fkey"
+
+
+def test_a_production_server_in_capitals_is_one(pg_database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    sql(pg_database, "CREATE TABLE t (id int PRIMARY KEY)")
+    monkeypatch.setattr(observing, "_SERVER", "SELECT 'd', 'aria@PROD', current_user::text")
+    assert {item["result"] for item in looked(pg_database, Spec()).listed()} == {"could not be tried"}
+
+
+# It does what it likes with a table that is altered, as tools of audit and of migration do.
+EVENT = """
+CREATE TABLE seen (tag text);
+CREATE FUNCTION noted() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN
+    INSERT INTO public.seen VALUES (tg_tag); {0} END $$;
+CREATE TABLE parents (id int PRIMARY KEY);
+CREATE TABLE children (id int PRIMARY KEY, parent int NOT NULL REFERENCES parents);
+CREATE FUNCTION swallow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
+CREATE TRIGGER swallow BEFORE INSERT ON children FOR EACH ROW EXECUTE FUNCTION swallow();
+CREATE EVENT TRIGGER noted ON ddl_command_end EXECUTE FUNCTION noted()
+"""
+
+
+@pytest.mark.parametrize(("deed", "result"), [("", "proven"), ("RAISE 'no DDL here';", "could not be tried")])
+def test_an_event_trigger_is_no_obstacle_or_is_told(pg_database: Database, deed: str, result: str) -> None:
+    sql(pg_database, EVENT.replace("{0}", deed))
+    results = {item["name"]: item["result"] for item in looked(pg_database, Spec()).listed()}
+    assert results["children_parent_fkey"] == result
+    connection = opened(pg_database)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM public.seen")
+        assert cursor.fetchone() == (0,)
+    connection.close()

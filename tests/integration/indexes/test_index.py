@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from ansible_collections.dbops.postgres.plugins.module_utils._indexes import apply
 from ansible_collections.dbops.postgres.plugins.module_utils._indexes.apply import LOCK_KEY, Outcome, Patience, converge
 from ansible_collections.dbops.postgres.plugins.module_utils._indexes.spec import parse
 from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError
@@ -218,7 +218,7 @@ def test_what_is_refused(pg_database: Database) -> None:
     assert indexes(pg_database) == {"Users_pkey": True, "a": True, "w": True}
 
 
-def test_a_lock_is_waited_for_and_tried_again(pg_database: Database) -> None:
+def test_a_lock_is_waited_for_and_tried_again(pg_database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     prepare(pg_database, TABLES)
     section = {"required": [{"table": "Notes", "columns": ["UserId"]}]}
     holder = pg_database.connect(autocommit=False)
@@ -229,15 +229,16 @@ def test_a_lock_is_waited_for_and_tried_again(pg_database: Database) -> None:
     # PostgreSQL cannot drop it while the transaction is open: it is said, and the next run does.
     assert indexes(pg_database) == {"Notes_UserId_idx": False, "Users_pkey": True}
 
-    def release() -> None:
-        time.sleep(0.8)
+    pauses = []
+
+    def pause(seconds: float) -> None:  # after the first try, which the open transaction has stopped
+        pauses.append(seconds)
         holder.commit()
 
-    thread = threading.Thread(target=release)
-    thread.start()
+    monkeypatch.setattr(apply, "time", SimpleNamespace(sleep=pause))
     run(pg_database, section, patience=Patience("300ms", "30s", retries=10, delay=0.1))
-    thread.join()
     holder.close()
+    assert pauses[0] == 0.1
     assert indexes(pg_database) == {"Users_pkey": True, "Notes_UserId_idx": True}
 
 

@@ -134,6 +134,23 @@ def test_what_the_statistics_tell(pg_database: Database, capsys: pytest.CaptureF
     assert [item["title"] for item in result["findings"] if item["status"] == "not_tested"] == ["unused index"]
 
 
+def test_statements_that_are_hidden_are_not_read_as_none(
+    pg_database: Database, capsys: pytest.CaptureFixture[str]
+) -> None:
+    role = f"{pg_database.prefix}auditor"
+    connection = pg_database.connect()
+    with connection.cursor() as cursor:
+        cursor.execute(SEARCHED)
+        cursor.execute("SELECT count(*) FROM notes WHERE body @> '{}'")
+        cursor.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'auditor-7f'")
+    connection.close()
+    answer = run_module(
+        capsys, pg_index_check, pg_database, fail_on="never", login_user=role, login_password="auditor-7f"
+    )
+    (jsonb,) = [item for item in answer["findings"] if item["control"] == "P-2"]
+    assert jsonb["status"] == "not_tested"
+
+
 def test_statistics_are_not_older_than_the_database(good: Database, cursor: extensions.cursor) -> None:
     seen = catalog(cursor, [], usage=True)
     assert seen.now - seen.nodes[0].since < datetime.timedelta(minutes=30)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.dbops.postgres.plugins.module_utils._integrity import observe
 from ansible_collections.dbops.postgres.plugins.modules import pg_integrity_check
 from tests.integration.access.running import query, sql
 from tests.integration.indexes.running import run_module
@@ -132,10 +133,10 @@ def test_assertions(shop: Database, capsys: pytest.CaptureFixture[str]) -> None:
             {"name": "wrong", "sql": "SELECT no_such FROM payments"},
             {"name": "writes", "sql": "SELECT nextval('s')"},
             {"name": "not allowed", "sql": "SELECT * FROM users", "role": role},
-            {"name": "slow", "sql": "SELECT pg_sleep(5)"},
+            {"name": "slow", "sql": "SELECT pg_sleep(60)"},
             {"name": "last", "sql": "SELECT 1 WHERE false"},
         ],
-        timeout="500ms",
+        timeout="2s",
     )
     found = {item["subject"]: item for item in result["findings"] if item["title"] == "assertion"}
     assert {name for name, item in found.items() if item["status"] == "pass"} == {"good", "last"}
@@ -216,16 +217,46 @@ def test_without_amcheck_and_without_privileges(shop: Database, capsys: pytest.C
     assert bad(check(capsys, shop, amcheck="none"))["amcheck", "database"]["status"] == "not_tested"
 
 
+TURNED = (
+    "CREATE FUNCTION turned(int, int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT pg_catalog.btint4cmp($1, $2)'",
+    """CREATE OPERATOR CLASS turned_ops FOR TYPE int USING btree AS OPERATOR 1 <, OPERATOR 2 <=, OPERATOR 3 =,
+    OPERATOR 4 >=, OPERATOR 5 >, FUNCTION 1 turned(int, int)""",
+    "CREATE TABLE many AS SELECT generate_series(1, 500) n",
+    "CREATE INDEX many_idx ON many (n turned_ops)",
+)
+
+
+def test_a_connection_that_is_lost_does_not_make_indexes_broken(
+    shop: Database, capsys: pytest.CaptureFixture[str]
+) -> None:
+    connection = shop.connect()
+    sql(
+        connection,
+        *TURNED,
+        "CREATE OR REPLACE FUNCTION turned(int, int) RETURNS int LANGUAGE sql IMMUTABLE "
+        "AS 'SELECT pg_terminate_backend(pg_backend_pid())::int'",
+    )
+    connection.close()
+    answer = check(capsys, shop)
+    assert answer["failed"]
+    assert "terminating connection" in answer["msg"] or "closed unexpectedly" in answer["msg"]
+    assert "findings" not in answer
+
+
+def test_an_index_that_was_dropped_meanwhile_is_not_broken(shop: Database) -> None:
+    connection = shop.connect(autocommit=False)
+    with connection.cursor() as cursor:
+        found = observe._each(cursor, "SELECT bt_index_check(%s::regclass)", [(4_000_000_000, "public.gone_idx")])
+        assert found == ([], 0)
+    connection.close()
+
+
 def test_a_damaged_index_is_found(shop: Database, capsys: pytest.CaptureFixture[str]) -> None:
     """An index whose order is no longer that of its column: what a change of the collation library does to it."""
     connection = shop.connect()
     sql(
         connection,
-        "CREATE FUNCTION turned(int, int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT pg_catalog.btint4cmp($1, $2)'",
-        "CREATE OPERATOR CLASS turned_ops FOR TYPE int USING btree AS OPERATOR 1 <, OPERATOR 2 <=, OPERATOR 3 =, "
-        "OPERATOR 4 >=, OPERATOR 5 >, FUNCTION 1 turned(int, int)",
-        "CREATE TABLE many AS SELECT generate_series(1, 500) n",
-        "CREATE INDEX many_idx ON many (n turned_ops)",
+        *TURNED,
         "CREATE OR REPLACE FUNCTION turned(int, int) RETURNS int LANGUAGE sql IMMUTABLE "
         "AS 'SELECT pg_catalog.btint4cmp($2, $1)'",
     )

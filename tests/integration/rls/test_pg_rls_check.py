@@ -315,6 +315,44 @@ def test_module(
     assert "aria.yml:4: rls.identities[0].role: there is no role 'nobody-at-all'" in result["msg"]
 
 
+def test_without_a_role_of_an_application_rules_about_them_are_not_tested(pg_database: Database) -> None:
+    """An application that connects as the owner is not told from whoever migrates the tables."""
+    connection = pg_database.connect()
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE TABLE t (tenant int NOT NULL); ALTER TABLE t ENABLE ROW LEVEL SECURITY")
+    connection.close()
+    found = checked(pg_database, {"tenant_column": "tenant"}).findings
+    untested = {f.subject for f in found if f.status is Status.NOT_TESTED}
+    assert untested == {"policy_commands", "bypass_reachable", "owner_reachable", "beyond_policies", "matrix"}
+
+
+PARTS = """
+CREATE ROLE {role};
+CREATE FUNCTION tenant() RETURNS int STABLE LANGUAGE sql AS $$ SELECT nullif(current_setting('a.t', true), '')::int $$;
+CREATE TABLE top (tenant int NOT NULL, at date NOT NULL, kind text NOT NULL, n int, PRIMARY KEY (tenant, at, kind))
+    PARTITION BY RANGE (at);
+CREATE TABLE year PARTITION OF top FOR VALUES FROM ('2031-01-01') TO ('2032-01-01') PARTITION BY LIST (kind);
+CREATE TABLE leaf PARTITION OF year FOR VALUES IN ('a', 'b');
+GRANT SELECT, INSERT, UPDATE, DELETE ON top, leaf TO {role};
+DO $do$ DECLARE t text; BEGIN FOREACH t IN ARRAY ARRAY['top', 'year', 'leaf'] LOOP
+    EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY; ALTER TABLE %I FORCE ROW LEVEL SECURITY;'
+        ' CREATE POLICY p ON %I USING (tenant = (SELECT tenant()))', t, t, t);
+END LOOP; END $do$
+"""
+
+
+def test_rows_find_their_way_into_parts_of_parts(pg_database: Database) -> None:
+    role = f"{pg_database.prefix}app"
+    connection = pg_database.connect()
+    with connection.cursor() as cursor:
+        cursor.execute(PARTS.replace("{role}", role))
+    connection.close()
+    me = {"name": "me", "role": role, "settings": {"a.t": "1"}, "sees": {"*": "tenant = 1"}}
+    outcome = checked(pg_database, {"tenant_column": "tenant", "identities": [me]})
+    assert [f for f in outcome.findings if f.status is Status.ERROR] == []
+    assert {level for table in ("top", "leaf") for level in outcome.matrix["me"][f"public.{table}"].values()} == {"own"}
+
+
 def test_the_next_client_of_a_pool(pg_database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two clients on one connection to the server, as a pool in transaction mode serves them."""
     schemas.make(pg_database, "aria")
@@ -343,6 +381,15 @@ def test_the_next_client_of_a_pool(pg_database: Database, monkeypatch: pytest.Mo
     connection.close()
     ((status, evidence),) = reuse(shared())
     assert (status, evidence.rpartition(" ")[2]) == (Status.FAIL, "aria.patients")
+    connection = pg_database.connect()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT string_agg('aria.' || quote_ident(tablename), ',') FROM pg_tables WHERE schemaname = 'aria'"
+        )
+        cursor.execute(f"TRUNCATE {(cursor.fetchone() or [''])[0]}")
+    connection.close()
+    ((status, evidence),) = reuse(shared())  # nobody sees a row of empty tables, whatever was left over
+    assert (status, "harbour itself sees no row" in evidence) == (Status.ERROR, True)
     monkeypatch.undo()
     nowhere = Login(host="127.0.0.1", port=1, database=pg_database.name)
     found = checked(pg_database, section, pool=nowhere).findings

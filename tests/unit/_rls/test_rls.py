@@ -242,6 +242,12 @@ def test_no_snapshot(text: str) -> None:
         snapshot.load(text, "f")
 
 
+def test_what_proved_nothing_is_not_equal_to_the_snapshot() -> None:
+    before = {"me": {"t": {"SELECT": "own", "DELETE": "none"}}}
+    now = {"me": {"t": {"SELECT": "own", "DELETE": "unknown"}}}
+    assert [f.status for f in snapshot.compare(before, now)] == [Status.NOT_TESTED]
+
+
 def test_snapshot_of_nothing_is_not_written() -> None:
     with pytest.raises(DbopsError, match="nothing was tried"):
         cells.complete({})

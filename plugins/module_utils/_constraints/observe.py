@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.dbops.postgres.plugins.module_utils._constraints.state import (
@@ -165,7 +165,7 @@ def observe(connection: extensions.connection) -> Database:
         for table, *trigger in _rows(cursor, _TRIGGERS):
             triggers.setdefault(table, []).append(Trigger(*trigger))
     seen = {row[0]: _table(row, tuple(triggers.get(row[0], ()))) for row in tables}
-    found = _constraints(seen, constraints, indexes)
+    found = [*_constraints(seen, constraints, indexes), *_required_domains(types, domains, constraints)]
     children: dict[int, list[int]] = {}
     for table in seen.values():
         for parent in table.parents:
@@ -336,6 +336,16 @@ def _constraints(
                     )
                 )
     return found
+
+
+def _required_domains(
+    types: dict[int, Type], domains: Iterable[int], rows: list[tuple[Any, ...]]
+) -> Iterator[Constraint]:
+    """NOT NULL of domains; since 17 the catalog has a name for it."""
+    names = {row[4]: row[1] for row in rows if row[2] == "n" and row[4]}
+    for oid in domains:
+        if oid in types and types[oid].not_null:
+            yield Constraint(f"d{oid}", names.get(oid, f"{types[oid].name}_not_null"), NOT_NULL, domain=oid)
 
 
 def _looked_at(table: Table, entry: tuple[Any, ...]) -> tuple[str, ...]:

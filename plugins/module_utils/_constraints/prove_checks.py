@@ -11,6 +11,8 @@ from ansible_collections.dbops.postgres.plugins.module_utils._constraints.checks
 from ansible_collections.dbops.postgres.plugins.module_utils._constraints.judge import expected, matches
 from ansible_collections.dbops.postgres.plugins.module_utils._constraints.solve import typed
 from ansible_collections.dbops.postgres.plugins.module_utils._constraints.state import (
+    CHECK,
+    NOT_NULL,
     NOT_TRIED,
     PROVEN,
     Constraint,
@@ -94,7 +96,7 @@ class CheckTrial(Trial):
 
     def domain(self, item: Constraint) -> Proof:
         kind = self.database.types[item.domain]
-        own = self.database.by_domain[item.domain]
+        own = [other for other in self.database.by_domain[item.domain] if other.expression]
         inner = self.columns.domain_checks(kind.part)  # of the domain that this one is over: they come first
         known = Constants()
         for text in (*(other.expression for other in own), *inner):
@@ -106,15 +108,20 @@ class CheckTrial(Trial):
         texts: list[str | None] = [*candidates(self.database.types, base.oid, typmod, known), None]
         good = self.solver.valid(base.shown, texts, [*inner, *(other.expression for other in own)])
         earlier = [other.expression for other in own if other.name < item.name]
-        bad = self.solver.valid(base.shown, texts, [f"({item.expression}) IS FALSE", *inner, *earlier])
+        bad: list[str | None] = [None]
+        if item.kind == CHECK:
+            violates = [f"({item.expression}) IS FALSE", *inner, *earlier]
+            bad = [*self.solver.valid(base.shown, texts, violates)]
         if not bad or not good:
             found = "satisfies" if not good else "violates"
-            return Proof(item.id, NOT_TRIED, f"no value was found that {found} {item.expression}")
+            return Proof(item.id, NOT_TRIED, f"no value was found that {found} {item.expression or 'all its checks'}")
         control = self.writer.attempt([Sql("SELECT {}", (typed(good[0], kind.shown),))])
         if control.rejection is not None:
             return Proof(item.id, NOT_TRIED, f"no valid value was accepted: {said(control.rejection)}")
         answer = self.writer.attempt([Sql("SELECT {}", (typed(bad[0], kind.shown),))])
         refused = answer.rejection
-        if refused and refused.sqlstate == "23514" and refused.constraint == item.name:
+        if refused and refused.sqlstate == "23514" and item.kind == CHECK and refused.constraint == item.name:
+            return Proof(item.id, PROVEN)
+        if refused and refused.sqlstate == "23502" and item.kind == NOT_NULL and refused.datatype == kind.name:
             return Proof(item.id, PROVEN)
         return expected(item, refused, answer.written, "")

@@ -15,6 +15,7 @@ from ansible_collections.dbops.postgres.plugins.module_utils._constraints.observ
 from ansible_collections.dbops.postgres.plugins.module_utils._constraints.prove import LOCK_TIMEOUT, prove
 from ansible_collections.dbops.postgres.plugins.module_utils._constraints.spec import Spec, parse
 from ansible_collections.dbops.postgres.plugins.module_utils._constraints.state import (
+    NOT_NULL,
     NOT_TRIED,
     Constraint,
     Database,
@@ -136,7 +137,12 @@ def choose(database: Database, schemas: Sequence[str]) -> list[Constraint]:
         if item.domain:
             kind = database.types.get(item.domain)
             schema = database.domain_schemas.get(item.domain, "")
-            if kind is not None and schema and item.expression and (not schemas or schema in schemas):
+            if (
+                kind is not None
+                and schema
+                and (item.expression or item.kind == NOT_NULL)
+                and (not schemas or schema in schemas)
+            ):
                 found.append(item)
             continue
         table = database.tables[item.table]

@@ -149,6 +149,7 @@ def opened(login: Login, database: str, timeout: str) -> Iterator[extensions.cur
                 ("statement_timeout", timeout),
                 ("lock_timeout", LOCK_TIMEOUT),
                 ("standard_conforming_strings", "on"),
+                ("row_security", "off"),  # rows that policies hide would look like rows that are not there
             ):
                 cursor.execute("SELECT pg_catalog.set_config(%s, %s, true)", (name, value))
             yield cursor
@@ -208,7 +209,8 @@ def _assert(cursor: extensions.cursor, assertion: Assertion) -> Asserted:
     try:
         with behind_savepoint(cursor):
             cursor.execute("SELECT pg_catalog.set_config('search_path', '\"$user\", public', true)")
-            if assertion.role:
+            if assertion.role:  # who names one wants to see what it sees
+                cursor.execute("SELECT pg_catalog.set_config('row_security', 'on', true)")
                 cursor.execute(_postgres.compose(Sql("SET LOCAL ROLE {}", (Ident(assertion.role),))))
             # A cursor takes a SELECT only, and one that returns millions of rows is stopped early.
             cursor.execute(f"DECLARE dbops_rows NO SCROLL CURSOR FOR {assertion.sql}")

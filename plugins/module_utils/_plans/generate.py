@@ -9,7 +9,7 @@ there: it takes a number of the other table.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from ansible_collections.dbops.postgres.plugins.module_utils._plan import (
@@ -121,6 +121,20 @@ def needed(tables: Mapping[tuple[str, str], Table], generate: Generate) -> dict[
     for key in sorted(generate.rows):
         visit(key, "")
     return counts
+
+
+def referring(tables: Mapping[tuple[str, str], Table], given: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Further tables that refer to these, or to one that does."""
+    found = dict.fromkeys(given)
+    first = len(found)
+    waiting = list(found)
+    while waiting:
+        target = waiting.pop()
+        for key, table in tables.items():
+            if key not in found and any(reference.table == target for reference in table.references):
+                found[key] = None
+                waiting.append(key)
+    return list(found)[first:]
 
 
 def _required(table: Table, reference: Reference) -> bool:

@@ -224,12 +224,13 @@ def _generated(cursor: extensions.cursor, wanted: Generate) -> Mapping[str, int]
     tables = _tables(cursor)
     counts = generate.needed(tables, wanted)
     made: dict[tuple[str, str], int] = {}
-    for key in counts:
+    # A foreign key that may be null can have rows although what it refers to has none.
+    everything = [*counts, *generate.referring(tables, counts)]
+    for key in everything:
         _empty(cursor, key)
     # So the rows go to new files, which the rollback removes. Otherwise the tables would be larger than they were
     # afterwards, and the next plans dearer.
-    everything = Joined(tuple(Ident(*key) for key in counts))
-    _generating(cursor, "its tables", Sql("TRUNCATE {} CASCADE", (everything,)))
+    _generating(cursor, "its tables", Sql("TRUNCATE {}", (Joined(tuple(Ident(*key) for key in everything)),)))
     for key, count in counts.items():
         name = ".".join(key)
         made[key] = _generating(cursor, name, generate.insert(tables[key], count, made, tables, wanted.distinct))

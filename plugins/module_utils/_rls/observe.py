@@ -82,7 +82,8 @@ def observe(connection: extensions.connection, spec: RlsSpec, schemas: Sequence[
             for name, table, columns, target, others in _rows(connection, queries.FOREIGN_KEYS, params)
         ),
         uniques=tuple(
-            Unique(name, table, tuple(columns)) for name, table, columns in _rows(connection, queries.UNIQUES, params)
+            Unique(name, table, tuple(columns), primary)
+            for name, table, primary, columns in _rows(connection, queries.UNIQUES, params)
         ),
         publications=tuple(
             Publication(*row)

@@ -163,13 +163,13 @@ FOREIGN_KEYS = """
      ORDER BY 1, 2"""
 
 UNIQUES = """
-    SELECT c.relname::text, x.indrelid::int8,
+    SELECT c.relname::text, x.indrelid::int8, x.indisprimary,
            ARRAY(SELECT a.attname::text FROM unnest(x.indkey::int2[]) WITH ORDINALITY AS u (number, place)
                    JOIN pg_attribute a ON a.attrelid = x.indrelid AND a.attnum = u.number
                   WHERE u.place <= x.indnkeyatts ORDER BY u.place)
       FROM pg_index x
       JOIN pg_class c ON c.oid = x.indexrelid
-     WHERE (x.indisunique OR x.indisexclusion) AND NOT x.indisprimary AND NOT c.relispartition
+     WHERE (x.indisunique OR x.indisexclusion) AND NOT c.relispartition
        AND x.indrelid = ANY (%(tables)s::oid[])
      ORDER BY 1, 2"""
 

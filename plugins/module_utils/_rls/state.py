@@ -180,11 +180,12 @@ class ForeignKey:
 
 @dataclass(frozen=True)
 class Unique:
-    """A unique index that is no primary key. Columns that are expressions are not named."""
+    """A unique index, or one of an exclusion constraint. Columns that are expressions are not named."""
 
     name: str
     table: int
     columns: tuple[str, ...]
+    primary: bool = False
 
 
 @dataclass(frozen=True)

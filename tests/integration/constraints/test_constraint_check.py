@@ -326,6 +326,21 @@ def test_values_of_every_type_are_what_postgresql_reads(hard: Database) -> None:
     assert {name for name in unknown if not name.startswith(("gbtreekey", "pg_"))} <= _STRANGE
 
 
+def test_a_domain_that_must_not_be_null(pg_database: Database) -> None:
+    sql(
+        pg_database,
+        'CREATE DOMAIN "a %s" AS text NOT NULL CHECK (length(VALUE) > 3)',
+        'CREATE DOMAIN b AS "a %s" NOT NULL; CREATE DOMAIN c AS int[] NOT NULL; CREATE DOMAIN d AS b',
+    )
+    found = looked(pg_database, Spec()).listed()
+    assert {(item["table"], item["kind"]): item["result"] for item in found} == {
+        ('domain public."a %s"', "check"): "proven",
+        ('domain public."a %s"', "not null"): "proven",
+        ("domain public.c", "not null"): "proven",
+        ("domain public.b", "not null"): "proven",
+    }
+
+
 INHERITED = """
 CREATE TABLE people (id int PRIMARY KEY);
 CREATE TABLE staff () INHERITS (people);

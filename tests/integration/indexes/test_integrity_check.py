@@ -157,6 +157,37 @@ def test_assertions(shop: Database, capsys: pytest.CaptureFixture[str]) -> None:
     assert said["status"] == "error"
 
 
+def test_rows_that_policies_hide_do_not_pass_for_none(shop: Database, capsys: pytest.CaptureFixture[str]) -> None:
+    role = f"{shop.prefix}reader"
+    connection = shop.connect()
+    sql(
+        connection,
+        f"CREATE ROLE {role} LOGIN PASSWORD 'reader-7f'; GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role}",
+        "ALTER TABLE payments ENABLE ROW LEVEL SECURITY",
+    )
+    connection.close()
+    result = check(
+        capsys,
+        shop,
+        assertions=[
+            {"name": "hidden", "sql": "SELECT * FROM payments"},
+            {"name": "as a role", "sql": "SELECT * FROM payments", "role": role},
+        ],
+        references=[{"table": "payments", "columns": ["id"], "target": {"table": "users", "columns": ["id"]}}],
+        login_user=role,
+        login_password="reader-7f",
+    )
+    found = {
+        item["subject"]: item for item in result["findings"] if item["title"] in ("assertion", "logical reference")
+    }
+    assert {name: item["status"] for name, item in found.items()} == {
+        "hidden": "error",
+        "as a role": "pass",
+        "public.payments(id) -> public.users": "error",
+    }
+    assert "row-level security" in found["hidden"]["evidence"]
+
+
 def test_references_across_databases(shop: Database, capsys: pytest.CaptureFixture[str]) -> None:
     other = create_database(shop.server)
     try:

@@ -144,7 +144,10 @@ def test_nothing_is_left(shop: Database, capsys: pytest.CaptureFixture[str]) -> 
         assert query(connection, f"SELECT pg_total_relation_size('{table}')") == before[table]
     assert query(connection, "SELECT is_called FROM payments_id_seq") == [(False,)]
     assert query(connection, "SELECT count(*) FROM pg_stats WHERE schemaname = 'public'") == [(0,)]
-    # Where there are rows, none are made.
+    # Where there are rows, none are made; nor where rows refer to such a table, for they would be truncated with it.
+    sql(connection, "CREATE TABLE notes (user_id uuid REFERENCES users); INSERT INTO notes VALUES (NULL)")
+    result = plans(capsys, shop, change)
+    assert "plans.generate: public.notes has rows" in result["msg"]
     sql(connection, "INSERT INTO users VALUES (md5('1')::uuid, 'a@example.com')")
     connection.close()
     result = plans(capsys, shop, change)

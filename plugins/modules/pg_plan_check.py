@@ -38,7 +38,8 @@ attributes:
 options:
   generate:
     description:
-      - Make the rows that C(plans.generate) of the spec file declares, and roll them back. The tables must be empty.
+      - Make the rows that C(plans.generate) of the spec file declares, and roll them back. The tables, and
+        those that refer to them, must be empty.
       - It is refused where one has rows, so it cannot happen to a database in use.
     type: bool
     default: false

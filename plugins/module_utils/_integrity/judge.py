@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from fnmatch import fnmatchcase
 
 from ansible_collections.dbops.postgres.plugins.module_utils._findings import Control, Finding, Severity, Status
@@ -39,6 +39,7 @@ ASSERTION, REFERENCE, SEQUENCE, CONSTRAINT, DISABLED, INDEX, CHECKSUMS, FAILURES
 )
 
 MOST_ROWS = 1000
+_BESIDES = " besides what the spec file ignores"
 
 
 def judge(seen: Observed, spec: Spec) -> list[Finding]:
@@ -52,15 +53,16 @@ def judge(seen: Observed, spec: Spec) -> list[Finding]:
         *_checksums(seen),
         *_amcheck(seen.amcheck),
     ]
-    findings = [
+    ignored = {
         finding
         for finding in findings
-        if finding.status is not Status.FAIL or not any(fnmatchcase(finding.subject, p) for p in spec.ignore)
-    ]
-    return findings + _held(findings, seen)
+        if finding.status is Status.FAIL and any(fnmatchcase(finding.subject, pattern) for pattern in spec.ignore)
+    }
+    findings = [finding for finding in findings if finding not in ignored]
+    return findings + _held(findings, seen, {finding.title for finding in ignored})
 
 
-def _held(findings: Iterable[Finding], seen: Observed) -> list[Finding]:
+def _held(findings: Iterable[Finding], seen: Observed, ignored: Set[str]) -> list[Finding]:
     said = {finding.title for finding in findings}
     constraints, indexes, sequences = seen.counted
     looked = {
@@ -68,9 +70,15 @@ def _held(findings: Iterable[Finding], seen: Observed) -> list[Finding]:
         CONSTRAINT: (constraints, "constraints"),
         DISABLED: (constraints, "constraints"),
         INDEX: (indexes, "indexes"),
+        **({AMCHECK: (seen.amcheck.indexes, "other btree indexes")} if AMCHECK in ignored and seen.amcheck else {}),
     }
     return [
-        _found(title, "database", Status.PASS if count else Status.NOT_APPLICABLE, f"None: {count:,} {what} looked at.")
+        _found(
+            title,
+            "database",
+            Status.PASS if count else Status.NOT_APPLICABLE,
+            f"None{_BESIDES * (title in ignored)}: {count:,} {what} looked at.",
+        )
         for title, (count, what) in looked.items()
         if title not in said
     ]

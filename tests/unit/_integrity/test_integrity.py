@@ -158,6 +158,10 @@ def test_sequences(sequence: Sequence, status: Status) -> None:
 
 def test_what_is_ignored_is_not_said_but_errors_are() -> None:
     spec = Spec(ignore=("app.*",))
-    assert said("invalid index", spec, invalid_indexes=(("app.i", "REINDEX"),)).status is Status.PASS
+    ignored = said("invalid index", spec, invalid_indexes=(("app.i", "REINDEX"),))
+    assert ignored.status is Status.PASS
+    assert ignored.evidence == "None besides what the spec file ignores: 3 indexes looked at."
+    damaged = said("amcheck", spec, amcheck=Amcheck(2, problems=(("app.i", "invariant violated (SQLSTATE XX002)"),)))
+    assert damaged.evidence == "None besides what the spec file ignores: 2 other btree indexes looked at."
     unreadable = Sequence("app.s", None, 1, 100, readable=False)
     assert said("sequence near its end", spec, sequences=(unreadable,)).status is Status.ERROR

@@ -159,6 +159,8 @@ def connect(
         "sslrootcert": login.ca_cert,
         "connect_timeout": CONNECT_TIMEOUT_SECONDS,
         "application_name": "dbops.postgres",
+        # Also of a database whose encoding is SQL_ASCII or LATIN1: else a name that it does not know is a traceback.
+        "client_encoding": "UTF8",
         "options": None
         if pooled
         else f"-c search_path= -c lock_timeout={LOCK_TIMEOUT} -c timezone=UTC -c client_min_messages=warning",

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,9 @@ from ansible_collections.dbops.postgres.plugins.module_utils._assurance.catalog 
 from ansible_collections.dbops.postgres.plugins.module_utils._indexes.observe import catalog, opened
 from ansible_collections.dbops.postgres.plugins.module_utils._plan import Ident, Literal, Sql
 from ansible_collections.dbops.postgres.plugins.module_utils._postgres import Login, compose
+
+with contextlib.suppress(ImportError):  # connect() says that it is missing
+    import psycopg2
 
 if TYPE_CHECKING:
     from psycopg2 import extensions
@@ -89,5 +93,10 @@ def _statements(cursor: extensions.cursor) -> tuple[Statement, ...] | None:
     row = cursor.fetchone()
     if row is None:
         return None
-    cursor.execute(compose(Sql(_STATEMENTS, (Ident(row[0], "pg_stat_statements"), Literal(STATEMENTS)))))
-    return tuple(Statement(*found) for found in cursor.fetchall())
+    cursor.execute("SAVEPOINT statements")
+    try:
+        cursor.execute(compose(Sql(_STATEMENTS, (Ident(row[0], "pg_stat_statements"), Literal(STATEMENTS)))))
+        return tuple(Statement(*found) for found in cursor.fetchall())
+    except psycopg2.Error:  # a privilege, or statements of databases with another encoding
+        cursor.execute("ROLLBACK TO SAVEPOINT statements")
+        return None

@@ -53,7 +53,7 @@ class KeyTrial(Trial):
                 return Proof(item.id, PROVEN, f"with triggers off: one of them acts first ({case.trigger_names})")
             answer = again if answer.rejection is None else answer
         proof = expected(item, answer.rejection, answer.written, case.trigger_names, case.always)
-        if proof.result == NOT_TRIED and item.kind in KEYS and not item.deferrable:
+        if proof.result == NOT_TRIED and item.kind in KEYS and not item.deferrable and not case.always:
             # Whatever this row does, another key rejects it first. As arbiter only this one is asked.
             same = [*before, insert(case.table, first, arbiter=item)]
             again = self.writer.attempt(same, triggers=case.triggers and not case.leaf.triggers)

@@ -167,6 +167,32 @@ def test_a_connection_that_is_lost_is_an_error_in_words(
 
 
 @EVERY
+@pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1"])
+def test_a_database_of_another_encoding(
+    pg_database: Database, capsys: pytest.CaptureFixture[str], module: ModuleType, encoding: str
+) -> None:
+    name = pg_database.prefix + encoding.lower()
+    made(pg_database, f"CREATE DATABASE {name} ENCODING '{encoding}' TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'")
+    other = Database(pg_database.server, name)
+    connection = other.connect()
+    connection.set_client_encoding("UTF8")
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE TABLE prüfung (id int PRIMARY KEY, tenant int NOT NULL, t text CHECK (t <> 'ü'))")
+    connection.close()
+    spec = {
+        "rls": {"tables": ["prüfung"]},
+        "plans": {"queries": [{"name": "q", "sql": 'SELECT t AS "€" FROM prüfung'}]},
+        "integrity": {"assertions": [{"name": "a", "sql": "SELECT 'ü' FROM prüfung"}]},
+    }
+    answer = run_module(capsys, module, other, spec=spec, fail_on="never")
+    assert answer["findings"]
+    if encoding == "LATIN1" and module is pg_plan_check:
+        assert "no equivalent in encoding" in answer["findings"][0]["evidence"]
+    else:
+        assert statuses(answer, "error") == []
+
+
+@EVERY
 def test_a_schema_that_is_not_there_is_refused(
     pg_database: Database, capsys: pytest.CaptureFixture[str], module: ModuleType
 ) -> None:

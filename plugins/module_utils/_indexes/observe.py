@@ -30,6 +30,7 @@ with contextlib.suppress(ImportError):  # _postgres.connect says that it is miss
     from psycopg2 import extensions, sql
 
 STATEMENT_TIMEOUT = "60s"
+LOCK_TIMEOUT = "3s"
 
 # The tables that are looked at: of neither the system nor an extension.
 _SCOPE = """
@@ -175,7 +176,8 @@ def opened(login: Login, database: str) -> Generator[extensions.cursor, None, No
     try:
         with connection.cursor() as cursor:
             cursor.execute("SET TRANSACTION READ ONLY")
-            cursor.execute("SELECT pg_catalog.set_config('statement_timeout', %s, true)", (STATEMENT_TIMEOUT,))
+            for name, value in (("statement_timeout", STATEMENT_TIMEOUT), ("lock_timeout", LOCK_TIMEOUT)):
+                cursor.execute("SELECT pg_catalog.set_config(%s, %s, true)", (name, value))
             yield cursor
     except psycopg2.Error as error:
         raise DbopsError(

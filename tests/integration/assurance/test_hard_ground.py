@@ -32,9 +32,6 @@ def name_of(module: ModuleType) -> str:
     return module.__name__.rpartition(".")[2]
 
 
-EVERY = pytest.mark.parametrize("module", CHECKS, ids=name_of)
-
-
 def made(database: Database, text: str) -> None:
     connection = database.connect()
     try:
@@ -156,20 +153,19 @@ ENDS: dict[ModuleType, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("module", ENDS, ids=name_of)
 def test_a_connection_that_is_lost_is_an_error_in_words(
-    pg_database: Database, capsys: pytest.CaptureFixture[str], module: ModuleType
+    pg_database: Database, capsys: pytest.CaptureFixture[str]
 ) -> None:
     made(pg_database, LOST)
-    answer = run_module(capsys, module, pg_database, spec=ENDS[module])
-    assert answer["failed"], answer
-    assert "terminat" in answer["msg"] or "closed" in answer["msg"], answer["msg"]
+    for module, spec in ENDS.items():
+        answer = run_module(capsys, module, pg_database, spec=spec)
+        assert answer["failed"], (module, answer)
+        assert "terminat" in answer["msg"] or "closed" in answer["msg"], (module, answer["msg"])
 
 
-@EVERY
 @pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1"])
 def test_a_database_of_another_encoding(
-    pg_database: Database, capsys: pytest.CaptureFixture[str], module: ModuleType, encoding: str
+    pg_database: Database, capsys: pytest.CaptureFixture[str], encoding: str
 ) -> None:
     name = pg_database.prefix + encoding.lower()
     made(pg_database, f"CREATE DATABASE {name} ENCODING '{encoding}' TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'")
@@ -184,97 +180,83 @@ def test_a_database_of_another_encoding(
         "plans": {"queries": [{"name": "q", "sql": 'SELECT t AS "€" FROM prüfung'}]},
         "integrity": {"assertions": [{"name": "a", "sql": "SELECT 'ü' FROM prüfung"}]},
     }
-    answer = run_module(capsys, module, other, spec=spec, fail_on="never")
-    assert answer["findings"]
-    if encoding == "LATIN1" and module is pg_plan_check:
-        assert "no equivalent in encoding" in answer["findings"][0]["evidence"]
-    else:
-        assert statuses(answer, "error") == []
+    for module in CHECKS:
+        answer = run_module(capsys, module, other, spec=spec, fail_on="never")
+        assert answer["findings"], module
+        if encoding == "LATIN1" and module is pg_plan_check:
+            assert "no equivalent in encoding" in answer["findings"][0]["evidence"]
+        else:
+            assert statuses(answer, "error") == [], module
 
 
-@EVERY
-def test_a_schema_that_is_not_there_is_refused(
-    pg_database: Database, capsys: pytest.CaptureFixture[str], module: ModuleType
-) -> None:
+def test_a_schema_that_is_not_there_is_refused(pg_database: Database, capsys: pytest.CaptureFixture[str]) -> None:
     made(pg_database, "CREATE TABLE notes (id bigint PRIMARY KEY)")
-    answer = run_module(capsys, module, pg_database, schemas=["public", "pubic"], fail_on="never")
-    assert answer.get("failed"), answer
-    assert "'pubic'" in answer["msg"]
+    for module in CHECKS:
+        answer = run_module(capsys, module, pg_database, schemas=["public", "pubic"], fail_on="never")
+        assert answer.get("failed"), (module, answer)
+        assert "'pubic'" in answer["msg"]
 
 
-@EVERY
 def test_of_an_empty_database_nothing_is_said_to_hold(
-    pg_database: Database, capsys: pytest.CaptureFixture[str], module: ModuleType
+    pg_database: Database, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    answer = run_module(capsys, module, pg_database, fail_on="never")
-    held = [title for title, _subject in statuses(answer, "pass")]
-    assert set(held) <= {"checksums", "checksum failures"}, held
+    for module in CHECKS:
+        answer = run_module(capsys, module, pg_database, fail_on="never")
+        held = {title for title, _subject in statuses(answer, "pass")}
+        assert held <= {"checksums", "checksum failures"}, (module, held)
 
 
-@EVERY
 def test_a_file_that_cannot_be_written_is_an_error_in_words(
-    pg_database: Database, capsys: pytest.CaptureFixture[str], module: ModuleType, tmp_path: Path
+    pg_database: Database, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     made(pg_database, "CREATE TABLE notes (id bigint PRIMARY KEY)")
     (tmp_path / "file").write_text("")
     under = str(tmp_path / "file" / "x")
-    options: list[dict[str, Any]] = [{"junit": under}]
-    if module is pg_plan_check:
-        options += [{"report": under}, {"baseline": str(tmp_path / "file" / "y")}]
-    for option in options:
-        answer = run_module(capsys, module, pg_database, fail_on="never", **option)
-        assert answer.get("failed"), (option, answer)
-        assert str(tmp_path) in answer["msg"], answer["msg"]
+    for module in CHECKS:
+        options: list[dict[str, Any]] = [{"junit": under}]
+        if module is pg_plan_check:
+            options += [{"report": under}, {"baseline": str(tmp_path / "file" / "y")}]
+        for option in options:
+            answer = run_module(capsys, module, pg_database, fail_on="never", **option)
+            assert answer.get("failed"), (module, option, answer)
+            assert str(tmp_path) in answer["msg"], answer["msg"]
 
 
-@pytest.mark.parametrize("module", [*CHECKS, assurance_spec_info], ids=name_of)
-def test_a_table_that_is_locked_is_not_waited_for_long(
-    odd: Odd, capsys: pytest.CaptureFixture[str], module: ModuleType
-) -> None:
+def test_a_table_that_is_locked_is_not_waited_for_long(odd: Odd, capsys: pytest.CaptureFixture[str]) -> None:
     """A migration holds a table: it is said which one, and nothing of it is called good."""
     database, options = odd
     holder = database.connect(autocommit=False)
     with holder.cursor() as cursor:
         cursor.execute('LOCK TABLE "Select 1;"."order" IN ACCESS EXCLUSIVE MODE')
-        answer = run_module(capsys, module, database, **({} if module is assurance_spec_info else options))
+        for module in (*CHECKS, assurance_spec_info):
+            answer = run_module(capsys, module, database, **({} if module is assurance_spec_info else options))
+            if answer.get("failed"):
+                assert "lock timeout" in answer["msg"]
+                assert 'Locked against everybody: "Select 1;"."order" by process' in answer["msg"]
+            elif module is pg_index_check:  # has read the catalog, which needs no lock on this table
+                assert statuses(answer, "error") == []
+            else:
+                assert [title for title, _subject in statuses(answer, "error")] in (["runs"], ["assertion"])
+                assert not {"runs", "assertion"} & {title for title, _subject in statuses(answer, "pass")}
     holder.close()
-    if answer.get("failed"):
-        assert "lock timeout" in answer["msg"]
-        assert 'Locked against everybody: "Select 1;"."order" by process' in answer["msg"]
-    elif module is pg_index_check:  # has read the catalog, which needs no lock on this table
-        assert statuses(answer, "error") == []
-    else:
-        assert [title for title, _subject in statuses(answer, "error")] in (["runs"], ["assertion"])
-        assert not {"runs", "assertion"} & {title for title, _subject in statuses(answer, "pass")}
 
 
-@EVERY
-def test_a_database_that_takes_no_write(odd: Odd, capsys: pytest.CaptureFixture[str], module: ModuleType) -> None:
+def test_a_database_that_takes_no_write(odd: Odd, capsys: pytest.CaptureFixture[str]) -> None:
     database, options = odd
     made(database, f"ALTER DATABASE {database.name} SET default_transaction_read_only = on")
-    answer = run_module(capsys, module, database, **options)
-    if module in (pg_rls_check, pg_constraint_check):
-        errors = [item["evidence"] for item in answer["findings"] if item["status"] == "error"]
-        assert errors
-        assert all("read-only transaction" in evidence for evidence in errors), errors
-        held = [subject for title, subject in statuses(answer, "pass") if title != "constraints"]
-        assert not [subject for subject in held if subject.startswith("identity")]
-        # A domain is tried by a cast, which writes nothing.
-        proven = [subject for title, subject in statuses(answer, "pass") if title == "constraints"]
-        assert proven in ([], ['domain "Select 1;"."d""q"'])
-    else:
-        assert statuses(answer, "error") == []
-
-
-@EVERY
-def test_a_login_that_may_do_nothing(odd: Odd, capsys: pytest.CaptureFixture[str], module: ModuleType) -> None:
-    database, options = odd
-    role = f"{database.prefix}nothing"
-    made(database, f"CREATE ROLE {role} LOGIN PASSWORD 'only-here'")
-    answer = run_module(capsys, module, database, **{**options, **database.login(role, "only-here")})
-    unproven = {title for status in ("error", "not_tested") for title, _subject in statuses(answer, status)}
-    assert unproven >= BLIND[module], answer["findings"]
-    assert not BLIND[module] & {title for title, _subject in statuses(answer, "pass")}
+    for module in CHECKS:
+        answer = run_module(capsys, module, database, **options)
+        if module in (pg_rls_check, pg_constraint_check):
+            errors = [item["evidence"] for item in answer["findings"] if item["status"] == "error"]
+            assert errors, module
+            assert all("read-only transaction" in evidence for evidence in errors), errors
+            held = [subject for title, subject in statuses(answer, "pass") if title != "constraints"]
+            assert not [subject for subject in held if subject.startswith("identity")]
+            # A domain is tried by a cast, which writes nothing.
+            proven = [subject for title, subject in statuses(answer, "pass") if title == "constraints"]
+            assert proven in ([], ['domain "Select 1;"."d""q"'])
+        else:
+            assert statuses(answer, "error") == []
 
 
 BLIND = {
@@ -286,19 +268,30 @@ BLIND = {
 }
 
 
-@EVERY
-def test_odd_names(odd: Odd, capsys: pytest.CaptureFixture[str], module: ModuleType, tmp_path: Path) -> None:
+def test_a_login_that_may_do_nothing(odd: Odd, capsys: pytest.CaptureFixture[str]) -> None:
     database, options = odd
-    junit = tmp_path / "junit.xml"
-    answer = run_module(capsys, module, database, junit=str(junit), **options)
-    assert statuses(answer, "error") == [], answer["findings"]
-    names = [case.attrib["name"] for case in ElementTree.parse(junit).iter("testcase")]  # noqa: S314 - our own
-    assert len(names) == len(answer["findings"])
-    if module is pg_rls_check:
-        assert answer["matrix"]["one | <b>"]["Select 1;.p 1%"] == dict.fromkeys(RIGHTS, "own")
-        remedies = [item["remedy"] for item in answer["findings"] if item["title"] == "foreign_key_across"]
-        assert remedies == ['FOREIGN KEY ("Tenant Id", "Id %s") REFERENCES "Select 1;"."order" ("Tenant Id", "Id %s").']
-    elif module is pg_constraint_check:
-        assert {item["result"] for item in answer["constraints"]} == {"proven"}
-    elif module is pg_plan_check:
-        assert "| q \\| &lt;b&gt; | ok |" in answer["report"]
+    role = f"{database.prefix}nothing"
+    made(database, f"CREATE ROLE {role} LOGIN PASSWORD 'only-here'")
+    for module in CHECKS:
+        answer = run_module(capsys, module, database, **{**options, **database.login(role, "only-here")})
+        unproven = {title for status in ("error", "not_tested") for title, _subject in statuses(answer, status)}
+        assert unproven >= BLIND[module], answer["findings"]
+        assert not BLIND[module] & {title for title, _subject in statuses(answer, "pass")}
+
+
+def test_odd_names(odd: Odd, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    database, options = odd
+    answers = {}
+    for module in CHECKS:
+        junit = tmp_path / name_of(module)
+        answers[module] = answer = run_module(capsys, module, database, junit=str(junit), **options)
+        assert statuses(answer, "error") == [], answer["findings"]
+        cases = list(ElementTree.parse(junit).iter("testcase"))  # noqa: S314 - our own
+        assert len(cases) == len(answer["findings"])
+    assert answers[pg_rls_check]["matrix"]["one | <b>"]["Select 1;.p 1%"] == dict.fromkeys(RIGHTS, "own")
+    across = [item for item in answers[pg_rls_check]["findings"] if item["title"] == "foreign_key_across"]
+    assert [item["remedy"] for item in across] == [
+        'FOREIGN KEY ("Tenant Id", "Id %s") REFERENCES "Select 1;"."order" ("Tenant Id", "Id %s").'
+    ]
+    assert {item["result"] for item in answers[pg_constraint_check]["constraints"]} == {"proven"}
+    assert "| q \\| &lt;b&gt; | ok |" in answers[pg_plan_check]["report"]

@@ -102,6 +102,8 @@ def _reference(referred: Referred) -> Finding:
     target = ".".join(reference.target) + (f" in {reference.database}" if reference.database else "")
     if referred.problem:
         return _found(REFERENCE, reference.name, Status.ERROR, referred.problem, "Mend the spec, or the target.")
+    if not referred.keys:
+        return _found(REFERENCE, reference.name, Status.NOT_APPLICABLE, "No row refers to anything.")
     text = f"{referred.orphans:,} of {referred.keys:,} different values are not in {target}."
     if not referred.orphans:
         return _found(REFERENCE, reference.name, Status.PASS, text)

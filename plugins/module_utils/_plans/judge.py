@@ -110,6 +110,8 @@ def _index(query: Query, plan: Explained, seen: Observed) -> Finding:
     for name in plan.indexes:
         used |= set(seen.ancestors.get(name, ()))
     names = " or ".join(query.limits.must_use_index)
+    if used & set(wanted) and _says_nothing(plan, seen):
+        return _found(INDEX, query.name, Status.NOT_TESTED, _EMPTY, _FILL)
     if used & set(wanted):
         return _found(INDEX, query.name, Status.PASS, f"{', '.join(sorted(used & set(wanted)))} is used.")
     instead = f"It reads {', '.join(plan.indexes)}." if plan.indexes else "It reads no index."

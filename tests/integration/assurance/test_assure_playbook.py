@@ -115,6 +115,8 @@ def test_in_a_pipeline(pg_database: Database, tmp_path: Path, monkeypatch: pytes
     done = run(tmp_path, prove, "-e", file, assure_i_know_this_is_production="yes")
     assert done.returncode != 0
     assert "must be prove the databases of the production server" in done.stdout + done.stderr
+    done = run(tmp_path, prove, "-e", file, assure_specs=["db/payments.yml", {"database": "payments_db"}])
+    assert "Two spec files are for the same database" in done.stdout + done.stderr
     done = run(tmp_path, prove, "-e", file, assure_specs=[])
     assert "assure_specs names no spec file for localhost" in done.stdout + done.stderr
 

@@ -187,12 +187,6 @@ DEFECTS = (
         "aria.patients",
     ),
     Defect(
-        "primary key that can be guessed",
-        "CREATE TABLE aria.coupons (code text PRIMARY KEY, practice_id uuid NOT NULL)",
-        "unique_across",
-        "aria.coupons",
-    ),
-    Defect(
         "publication of a table", "CREATE PUBLICATION {prefix}p FOR TABLE aria.patients", "published", "publication"
     ),
     Defect(

@@ -326,6 +326,18 @@ def test_without_a_role_of_an_application_rules_about_them_are_not_tested(pg_dat
     assert untested == {"policy_commands", "bypass_reachable", "owner_reachable", "beyond_policies", "matrix"}
 
 
+def test_a_primary_key_that_can_be_guessed_tells_what_others_have(pg_database: Database) -> None:
+    connection = pg_database.connect()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "CREATE TABLE coupons (code text PRIMARY KEY, tenant int); CREATE TABLE n (id int PRIMARY KEY, tenant int)"
+        )
+        cursor.execute("CREATE TABLE u (id uuid PRIMARY KEY, tenant int)")
+    connection.close()
+    found = checked(pg_database, {"tenant_column": "tenant"}).findings
+    assert [f.subject for f in found if f.title == "unique_across"] == ["public.coupons"]
+
+
 PARTS = """
 CREATE ROLE {role};
 CREATE FUNCTION tenant() RETURNS int STABLE LANGUAGE sql AS $$ SELECT nullif(current_setting('a.t', true), '')::int $$;

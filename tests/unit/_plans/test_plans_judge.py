@@ -51,6 +51,7 @@ SEQ_SCAN = node("Seq Scan", table="t")
         (INDEX_SCAN, Limits(("public.i",)), Status.PASS),
         (INDEX_SCAN, Limits(("j", "i")), Status.PASS),
         (INDEX_SCAN, Limits(("above",)), Status.FAIL),
+        (node("Index Scan", table="u", index="i", rows=0), Limits(("i",)), Status.NOT_TESTED),
         (SEQ_SCAN, Limits(("i",)), Status.FAIL),
         (node("Index Scan", table="t", index="i", loops=0), Limits(("i",)), Status.FAIL),
         (SEQ_SCAN, Limits(no_seq_scan_over_rows=49_999), Status.FAIL),

@@ -41,6 +41,7 @@ class Cell:
 
     :param said: what happened, in words; for UNKNOWN the reason.
     :param sqlstate: of the error that ended the attempt; empty: none did, or it is the refusal that was expected.
+    :param sees: it is declared to see rows of this table.
     :param missing: what it should reach according to the declaration, and does not: the positive control failed.
     """
 
@@ -52,6 +53,7 @@ class Cell:
     sqlstate: str = ""
     missing: bool = False
     nobody: bool = False
+    sees: bool = False
 
     @property
     def subject(self) -> str:
@@ -94,29 +96,44 @@ _CAST = ("22P02", "22007", "22008", "22003")  # '' is no uuid, no date, no numbe
 
 def findings(cells: Sequence[Cell]) -> list[Finding]:
     """One finding for each cell in which something is wrong, and one for each identity that is as declared."""
-    found = _casts(cells)
+    found = [*_casts(cells), *_powerless(cells)]
     good: dict[str, int] = {}
     bad = {finding.subject for finding in found}
     for cell in cells:
         finding = _finding(cell)
         if finding is None:
-            good[cell.identity] = good.get(cell.identity, 0) + 1
+            tried = cell.level is not Level.NO_PRIVILEGE
+            good[cell.identity] = good.get(cell.identity, 0) + tried
         else:
             bad.add(cell.identity)
             found.append(finding)
     for identity, count in good.items():
         if identity not in bad:
             tables = len({cell.table for cell in cells if cell.identity == identity})
-            found.append(
-                Finding(
-                    CONTROL,
-                    f"identity {identity}",
-                    Severity.CRITICAL,
-                    Status.PASS,
-                    f"{count} attempts on {tables} tables: reaches its own rows as declared, and no others",
-                )
-            )
+            said = f"{count} attempts on {tables} tables: reaches its own rows as declared, and no others"
+            if not count:
+                said = f"no privilege on any of {tables} tables, and declared to see none"
+            found.append(Finding(CONTROL, f"identity {identity}", Severity.CRITICAL, Status.PASS, said))
     return found
+
+
+def _powerless(cells: Sequence[Cell]) -> list[Finding]:
+    """An identity that may do nothing at all proves nothing, unless it is declared to see nothing."""
+    mine: dict[str, list[Cell]] = {}
+    for cell in cells:
+        mine.setdefault(cell.identity, []).append(cell)
+    return [
+        Finding(
+            CONTROL,
+            identity,
+            Severity.CRITICAL,
+            Status.ERROR,
+            "the positive control failed: its role has no privilege on any of these tables, so nothing was tried",
+            "GRANT it what the application has, or name the role as which the application acts.",
+        )
+        for identity, theirs in mine.items()
+        if any(cell.sees for cell in theirs) and all(cell.level is Level.NO_PRIVILEGE for cell in theirs)
+    ]
 
 
 def _casts(cells: Sequence[Cell]) -> list[Finding]:

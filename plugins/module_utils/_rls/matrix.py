@@ -25,7 +25,7 @@ from ansible_collections.dbops.postgres.plugins.module_utils._postgres import co
 from ansible_collections.dbops.postgres.plugins.module_utils._rls import attempts, made_rows
 from ansible_collections.dbops.postgres.plugins.module_utils._rls.attempts import Pair, Result, Row
 from ansible_collections.dbops.postgres.plugins.module_utils._rls.cells import Cell, Level
-from ansible_collections.dbops.postgres.plugins.module_utils._rls.spec import COMMANDS, Identity
+from ansible_collections.dbops.postgres.plugins.module_utils._rls.spec import COMMANDS, Identity, constant
 from ansible_collections.dbops.postgres.plugins.module_utils._rls.state import PUBLIC, Privileges, RlsState, Table
 
 with contextlib.suppress(ImportError):  # connect() says so before anything of this file runs
@@ -111,7 +111,7 @@ class _Attempts:
         self.cursor.execute("SAVEPOINT dbops_table")
         for table in tables:
             if not any(self._privileges(table).may(command) for command in COMMANDS):
-                yield from (self._cell(table, command, Level.NO_PRIVILEGE) for command in _commands(table))
+                yield from (self._forbidden(table, command) for command in _commands(table))
                 continue
             try:
                 cells = list(self._table(table))
@@ -135,7 +135,7 @@ class _Attempts:
         self.cursor.execute("SAVEPOINT dbops_cell")
         for command, predicate in predicates.items():
             if not self._privileges(table).may(command) or predicate is None:
-                yield self._cell(table, command, Level.NO_PRIVILEGE)
+                yield self._forbidden(table, command)
             elif command == "SELECT":
                 yield self._select(table, pairs[predicate])
             else:
@@ -351,6 +351,17 @@ class _Attempts:
 
     def _cell(self, table: Table, command: str, level: Level) -> Cell:
         return Cell(self.identity.name, table.full, command, level, nobody=self.identity.nobody)
+
+    def _forbidden(self, table: Table, command: str) -> Cell:
+        """No privilege. That is as declared for a table that only ``*`` is about, and not for one that is named."""
+        cell = self._cell(table, command, Level.NO_PRIVILEGE)
+        if command != "SELECT" or self.identity.nobody:
+            return cell
+        names = self.state.names(table)
+        predicate = self.identity.predicate(command, names, table.column(self.tenant) is not None)
+        sees = predicate is not None and constant(predicate) is not False
+        named = bool({table.full, table.name} & set(self.identity.sees))
+        return replace(cell, sees=sees, missing=sees and named, said="its role may not SELECT")
 
     def _unproven(self, table: Table, why: str) -> Iterator[Cell]:
         for command in _commands(table):

@@ -194,6 +194,31 @@ def test_columns_that_may_not_be_written(pg_database: Database) -> None:
     assert matrix == {"SELECT": "own", "INSERT": "foreign", "UPDATE": "own", "DELETE": "no privilege"}
 
 
+def test_an_identity_without_privileges_proves_nothing(pg_database: Database) -> None:
+    """A role that was never granted anything reaches no foreign row, and is no proof of that."""
+    sql(
+        pg_database,
+        f"""CREATE ROLE {{prefix}}app; CREATE TABLE t (tenant uuid NOT NULL); CREATE TABLE u (tenant uuid NOT NULL);
+        INSERT INTO t VALUES ('{A}'), ('{B}'); INSERT INTO u VALUES ('{A}'), ('{B}');"""
+        + protected("t")
+        + protected("u")
+        + "REVOKE ALL ON t, u FROM {prefix}app",
+    )
+    section = spec(pg_database.prefix)
+    found = checked(pg_database, section).findings
+    assert {f.subject for f in found if f.status is Status.ERROR} == {i["name"] for i in section["identities"]}
+    # One that may read something is not told about what only "*" is about, but about what is named.
+    sql(pg_database, "GRANT SELECT ON t TO {prefix}app")
+    found = checked(pg_database, section).findings
+    assert [f for f in found if f.status is Status.ERROR] == []
+    for identity in section["identities"]:
+        identity["sees"]["public.u"] = identity["sees"]["*"]
+    found = checked(pg_database, section).findings
+    assert {f.subject for f in found if f.status is Status.ERROR} == {
+        f"{identity['name']}: SELECT public.u" for identity in section["identities"]
+    }
+
+
 def test_without_the_rights_nothing_is_claimed(pg_database: Database) -> None:
     schemas.make(pg_database, "aria")
     prefix = pg_database.prefix

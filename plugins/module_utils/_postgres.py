@@ -158,6 +158,10 @@ def connect(
         "sslmode": login.ssl_mode,
         "sslrootcert": login.ca_cert,
         "connect_timeout": CONNECT_TIMEOUT_SECONDS,
+        # A server that vanishes without a word is noticed within a minute, not in the two hours of the kernel.
+        "keepalives_idle": 30,
+        "keepalives_interval": 10,
+        "keepalives_count": 3,
         "application_name": "dbops.postgres",
         # Also of a database whose encoding is SQL_ASCII or LATIN1: else a name that it does not know is a traceback.
         "client_encoding": "UTF8",

@@ -228,8 +228,8 @@ def compare_short_lived(db: Host, client: Host) -> float:
     ratio = share["pool"].rate / share["direct"].rate
     print(
         f"{SHORT_LIVED} connections with one query each, the database's host limited to {SHARE:g} of a processor, "
-        f"medians of {PAIRS}: direct {share['direct'].rate:.1f}/s, pool {share['pool'].rate:.1f}/s: {ratio:.2f} x (wanted: "
-        f"{SHORT_LIVED_RATIO:g} x)"
+        f"medians of {PAIRS}: direct {share['direct'].rate:.1f}/s, pool {share['pool'].rate:.1f}/s: {ratio:.2f} x "
+        f"(wanted: {SHORT_LIVED_RATIO:g} x)"
     )
     for way, item in share.items():
         print(f"  processors in use, {way}: {item.server:.2f} by the database's host, {item.client:.2f} by the client")

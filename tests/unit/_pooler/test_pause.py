@@ -68,7 +68,7 @@ def test_one_that_dies_while_the_others_are_paused_leaves_nobody_paused(monkeypa
     all_of_them = poolers(monkeypatch)
     databases = pause.look(run, "paused")
     all_of_them.dead = {2}
-    with pytest.raises(DbopsError, match="Clients may still wait: dbops-pgbouncer@2.service: it does not answer"):
+    with pytest.raises(DbopsError, match=r"Clients may still wait: dbops-pgbouncer@2.service: it does not answer"):
         pause.pause(run, databases, 1)
     assert not all_of_them.paused
 
@@ -80,7 +80,7 @@ def test_transactions_that_do_not_end_leave_nobody_paused(monkeypatch: pytest.Mo
         return all_of_them.finished(caller, number, command, end) and command != "PAUSE b"
 
     monkeypatch.setattr(pause, "_finished", finished)
-    with pytest.raises(DbopsError, match="'b' still had running transactions after 1 s.*All clients go on"):
+    with pytest.raises(DbopsError, match=r"'b' still had running transactions after 1 s.*All clients go on"):
         pause.pause(run, pause.look(run, "paused"), 1)
     assert not all_of_them.paused
 
@@ -92,7 +92,7 @@ def test_one_that_does_not_answer_keeps_nobody_else_waiting(monkeypatch: pytest.
     all_of_them.dead = {1}
     silent: list[str] = []
     databases = pause.look(run, "resumed", silent=silent)
-    with pytest.raises(DbopsError, match="pgbouncer.service: it does not answer"):
+    with pytest.raises(DbopsError, match=r"pgbouncer.service: it does not answer"):
         pause.resume(run, databases, silent)
     assert {number for number, _name in all_of_them.paused} == {1}
 

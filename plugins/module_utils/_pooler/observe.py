@@ -124,7 +124,8 @@ def place(run: Run, number: int = 1) -> tuple[str, int]:
         raise DbopsError(f"{unit(number)} has no socket in {socket_directory(number)}", "See its journal.")
     found = _file(INI)
     said = ini.read(found.text, INI).get("pgbouncer", {}) if found else {}
-    declared = (said.get("unix_socket_dir", SOCKET_DIRECTORY), int(said.get("listen_port", PORT)))
+    written = said.get("listen_port", PORT)
+    declared = (said.get("unix_socket_dir", SOCKET_DIRECTORY), int(written if written.isdigit() else PORT))
     problem = None
     for candidate in (declared, *(item for item in sockets() if item != declared)):
         try:

@@ -95,7 +95,7 @@ def clients_authenticate_with_scram(seen: Observed, _want: Thresholds) -> Iterat
             method in ("scram-sha-256", "hba", "cert") and not weak,
             f"authentication of clients, {pooler.where}",
             f"auth_type = {method}" + (f"; its rules: {names(weak)}" if weak else ""),
-            "scram-sha-256, as auth_type or in each rule; any, trust, plain, password and md5 let others in, or read along.",
+            "scram-sha-256, as auth_type or in each rule; any, trust, plain and md5 let others in, or read along.",
         )
 
 

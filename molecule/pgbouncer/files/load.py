@@ -22,6 +22,7 @@ import psycopg2
 
 LONGEST_SECONDS = 300.0
 AFTERWARDS = 20
+PAUSE_SECONDS = 0.03  # between transactions: a load, and not more than the machine can do beside it
 
 name, target, stay, connect = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
 stop, ready = Path(f"/run/load-{name}.stop"), Path(f"/run/load-{name}.ready")
@@ -44,6 +45,7 @@ def work(stays: bool, begun: threading.Barrier) -> None:
             connection = connection or psycopg2.connect(target)
             transact(connection)
             count += 1
+            time.sleep(PAUSE_SECONDS)
             if first:
                 begun.wait(LONGEST_SECONDS)
                 first = False
@@ -63,6 +65,7 @@ def survive(begun: threading.Barrier) -> None:
             connection = connection or psycopg2.connect(target)
             transact(connection)
             count += disconnected
+            time.sleep(PAUSE_SECONDS)
             if first:
                 begun.wait(LONGEST_SECONDS)
                 first = False

@@ -76,7 +76,8 @@ def run(spec: LoadSpec, password: str) -> Result:
                 moments += read_log(stream)
         if status and not moments:
             raise DbopsError(f"pgbench failed: {mask(said.strip()[-600:], [password])}", "Mend that, and run it again.")
-        return judge(moments, read_words(said), spec.seconds, spec.criteria)
+        errors = max(read_words(said), int(status != 0))  # killed, it says nothing of an error
+        return judge(moments, errors, spec.seconds, spec.criteria)
     finally:
         shutil.rmtree(directory, ignore_errors=True)
 

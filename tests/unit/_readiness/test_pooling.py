@@ -179,6 +179,16 @@ DEFECTS: list[tuple[Observed, str, str]] = [
     ),
     (pooled(role_settings=()), "timeouts of pooled logins", "statement_timeout = 0"),
     (
+        pooled(
+            role_settings=(
+                *(RoleSetting(APP, "", name, value) for name, value in TIMEOUTS.items()),
+                RoleSetting(APP, "payments_db", "statement_timeout", "0"),
+            )
+        ),
+        "timeouts of pooled logins",
+        f"{APP} in payments_db: statement_timeout = 0",
+    ),
+    (
         pooled(role_settings=(RoleSetting(APP, "", "statement_timeout", "31s"),)),
         "timeouts of pooled logins",
         "statement_timeout = 31s",

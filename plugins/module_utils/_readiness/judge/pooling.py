@@ -199,7 +199,7 @@ def the_budget_holds(seen: Observed, _want: Thresholds) -> Iterator[Outcome]:
     most = int(server.settings["max_connections"].value)
     reserved = int(server.settings["superuser_reserved_connections"].value)
     port = int(server.settings["port"].value)
-    here = [item for pooler in _poolers(seen) for item in pooler.databases if item.port in (0, port)]
+    here = [item for item in _databases(seen) if item.port in (0, port)]
     pools = sum(_most(item) for item in here)
     endless = sorted({item.name for item in here if item.anybody and not item.most})
     pooled = {user for pooler in _poolers(seen) for user in pooler.users}
@@ -234,6 +234,10 @@ def _most(database: PooledDatabase) -> int:
     return min(each, database.most) if database.most else each
 
 
+def _databases(seen: Observed) -> list[PooledDatabase]:
+    return [item for pooler in _poolers(seen) for item in pooler.databases]
+
+
 def _pooled_logins(seen: Observed) -> list[str]:
     found = sorted({user for pooler in _poolers(seen) for user in pooler.users})
     if not found:
@@ -264,13 +268,16 @@ def applications_come_through_the_pool(seen: Observed, _want: Thresholds) -> Ite
 def timeouts_are_in_force(seen: Observed, _want: Thresholds) -> Iterator[Outcome]:
     server = look(seen.server)
     users = _pooled_logins(seen)
-    own = {(item.role, item.name): item.value for item in look(server.role_settings) if item.role and not item.database}
+    own = {(item.role, item.database, item.name): item.value for item in look(server.role_settings)}
     wrong = []
-    for user in users:
+    for user, database in sorted({(user, item.dbname) for item in _databases(seen) for user in item.users}):
         for name, limit in _TIMEOUTS.items():
-            value = own.get((user, name), server.settings[name].value)
+            # What is more particular holds (PostgreSQL manual, ALTER ROLE).
+            places = ((user, database), (user, ""), ("", database))
+            found = [own[(*place, name)] for place in places if (*place, name) in own]
+            value = (found or [server.settings[name].value])[0]
             if not 0 < milliseconds(value) <= limit:
-                wrong.append(f"{user}: {name} = {value}")
+                wrong.append(f"{user} in {database}: {name} = {value}")
     yield from none_of(
         wrong,
         "timeouts of pooled logins",

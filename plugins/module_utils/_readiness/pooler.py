@@ -171,6 +171,7 @@ def _database(row: dict[str, Any], users: dict[str, set[str]], unnamed: bool) ->
         users=(forced,) if forced else tuple(sorted(found - {"all"})),
         most=int(row.get("max_connections") or 0),
         anybody=not forced and (unnamed or "all" in found),
+        waits=any(int(row.get(state) or 0) for state in ("paused", "disabled")),
     )
 
 

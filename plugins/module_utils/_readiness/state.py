@@ -416,6 +416,7 @@ class PooledDatabase:
 
     :param most: server connections of all users together, 0: no limit.
     :param anybody: users come that nobody has named.
+    :param waits: it is paused or disabled, so that its clients wait or are refused.
     """
 
     name: str
@@ -428,6 +429,7 @@ class PooledDatabase:
     users: tuple[str, ...] = ()
     most: int = 0
     anybody: bool = False
+    waits: bool = False
 
 
 @dataclass(frozen=True)

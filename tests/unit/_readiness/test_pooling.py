@@ -133,6 +133,7 @@ def test_several_processes_on_one_port_are_added_up_and_told_apart() -> None:
 # A server, the subject that fails, and what is said of it.
 DEFECTS: list[tuple[Observed, str, str]] = [
     (pooled(None), "pooler", "no pgbouncer runs"),
+    (pooled(replace(POOLER, databases=(replace(DATABASE, waits=True),))), "pooler", "paused or disabled: payments_db"),
     (pooled(replace(POOLER, databases=(replace(DATABASE, mode="session"),))), "pool mode", "payments_db: session"),
     (pooled(setting(query_wait_timeout="0")), "cap and waiting time", "query_wait_timeout = 0 s"),
     (pooled(setting(auth_type="md5")), "authentication of clients", "auth_type = md5"),
@@ -252,6 +253,8 @@ def test_rules_of_an_hba_file(tmp_path: Path) -> None:
     row = {"name": "payments_db", "host": "", "port": 5432, "database": "payments_db", "pool_size": 3, "pool_mode": ""}
     found = pooler._database(row, users, unnamed=False)
     assert (found.users, found.anybody) == (("a", "b", "c"), True)
+    assert not found.waits
+    assert pooler._database({**row, "paused": 1}, users, unnamed=False).waits
     forced = pooler._database({**row, "force_user": "one"}, users, unnamed=True)
     assert (forced.users, forced.anybody) == (("one",), False)
 

@@ -51,6 +51,14 @@ def _poolers(seen: Observed) -> tuple[Pooler, ...]:
 def a_pooler_runs(seen: Observed, _want: Thresholds) -> Iterator[Outcome]:
     found = look(seen.poolers)
     ports = ", ".join(pooler.where for pooler in found)
+    waiting = sorted({item.name for pooler in found for item in pooler.databases if item.waits})
+    if waiting:
+        yield fails(
+            "pooler",
+            f"pgbouncer runs on {ports}; paused or disabled: {names(waiting)}",
+            "If nobody restarts the server just now: module pgbouncer_pause, state resumed; or ENABLE in its console.",
+        )
+        return
     yield holds(
         bool(found),
         "pooler",

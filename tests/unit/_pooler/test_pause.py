@@ -12,7 +12,6 @@ import pytest
 
 from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError
 from ansible_collections.dbops.postgres.plugins.module_utils._pooler import pause
-from ansible_collections.dbops.postgres.plugins.module_utils._pooler.observe import running
 
 
 class Poolers:
@@ -95,12 +94,3 @@ def test_one_that_does_not_answer_keeps_nobody_else_waiting(monkeypatch: pytest.
     with pytest.raises(DbopsError, match=r"pgbouncer.service: it does not answer"):
         pause.resume(run, databases, silent)
     assert {number for number, _name in all_of_them.paused} == {1}
-
-
-def test_a_process_that_waits_to_be_started_again_does_not_run() -> None:
-    def systemctl(arguments: Sequence[str]) -> tuple[int, str, str]:
-        if arguments[1] == "list-units":
-            return 0, "pgbouncer.service loaded activating auto-restart\ndbops-pgbouncer@2.service loaded active\n", ""
-        return 0, {"pgbouncer.service": "0\n", "dbops-pgbouncer@2.service": "71\n"}[arguments[-1]], ""
-
-    assert running(systemctl) == [2]

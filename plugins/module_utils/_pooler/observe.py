@@ -170,7 +170,7 @@ def _file(path: str) -> File | None:
     except FileNotFoundError:
         return None
     except UnicodeDecodeError:
-        raise DbopsError(f"{path} is not in UTF-8", "Convert it, for example with iconv; a comment is enough.") from None
+        raise DbopsError(f"{path} is not in UTF-8", "Convert it, for example with iconv.") from None
     return File(text, stat.S_IMODE(status.st_mode), _user(status.st_uid))
 
 

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import psycopg2
 import pytest
 
@@ -117,3 +119,14 @@ def test_a_database_that_does_not_exist_changes_nothing(database: Database) -> N
         )
     with pytest.raises(psycopg2.OperationalError):
         known(database)
+
+
+def test_several_poolers_of_one_server_may_be_made_at_once(database: Database) -> None:
+    user = f"{database.prefix}pooler"
+
+    def make(_number: int) -> bool:
+        return converge(login(database), user, PASSWORD, [database.name], 8, check=False)[0].changed
+
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        assert sorted(pool.map(make, range(4))) == [False, False, False, True]
+    assert known(database, f"{database.prefix}app") == [f"{database.prefix}app"]

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,8 @@ from typing import Any
 import pytest
 
 from ansible_collections.dbops.postgres.plugins.module_utils._findings import Status
-from ansible_collections.dbops.postgres.plugins.module_utils._readiness import check, pooler
+from ansible_collections.dbops.postgres.plugins.module_utils._postgres import Login
+from ansible_collections.dbops.postgres.plugins.module_utils._readiness import check, look, pooler
 from ansible_collections.dbops.postgres.plugins.module_utils._readiness.judge.pooling import milliseconds
 from ansible_collections.dbops.postgres.plugins.module_utils._readiness.judge.rules import PROBES
 from ansible_collections.dbops.postgres.plugins.module_utils._readiness.state import (
@@ -279,6 +281,19 @@ def test_passwords_in_all_its_files_are_found(tmp_path: Path) -> None:
     files = {"auth_file": str(tmp_path / "users"), "conffile": str(tmp_path / "ini"), "auth_user": "dbops_pooler"}
     assert pooler._clear(files) == ("clear", "database a", "database odd one")
     assert isinstance(pooler._clear({**files, "conffile": str(tmp_path / "none")}), Unseen)
+
+
+@pytest.mark.parametrize(("host", "status"), [("", Status.PASS), ("db1", Status.ERROR)])
+def test_a_pooler_with_a_host_of_its_own_is_looked_at(
+    host: str, status: Status, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nothing = Unseen(Status.ERROR, "no server runs here")
+    monkeypatch.setattr(look.observe, "observe", lambda *_arguments: nothing)
+    monkeypatch.setattr(look.pooler, "observe", lambda: (POOLER,))
+    seen = look.observed(Login(host=host), [], datetime.datetime.now(datetime.UTC))
+    said = verdicts(seen)
+    assert {said[subject][0] for subject in ("pooler", "pool mode", "encryption", "passwords in its files")} == {status}
+    assert {said[subject][0] for subject in ("budget", "look-up of passwords")} == {Status.ERROR}
 
 
 def test_every_probe_can_fail() -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from ansible_collections.dbops.postgres.plugins.module_utils._findings import Status
 from ansible_collections.dbops.postgres.plugins.module_utils._postgres import Login
-from ansible_collections.dbops.postgres.plugins.module_utils._readiness import check, look, pooler
+from ansible_collections.dbops.postgres.plugins.module_utils._readiness import check, look, observe, pooler
 from ansible_collections.dbops.postgres.plugins.module_utils._readiness.judge.pooling import milliseconds
 from ansible_collections.dbops.postgres.plugins.module_utils._readiness.judge.rules import PROBES
 from ansible_collections.dbops.postgres.plugins.module_utils._readiness.state import (
@@ -288,8 +288,8 @@ def test_a_pooler_with_a_host_of_its_own_is_looked_at(
     host: str, status: Status, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     nothing = Unseen(Status.ERROR, "no server runs here")
-    monkeypatch.setattr(look.observe, "observe", lambda *_arguments: nothing)
-    monkeypatch.setattr(look.pooler, "observe", lambda: (POOLER,))
+    monkeypatch.setattr(observe, "observe", lambda *_arguments: nothing)
+    monkeypatch.setattr(pooler, "observe", lambda: (POOLER,))
     seen = look.observed(Login(host=host), [], datetime.datetime.now(datetime.UTC))
     said = verdicts(seen)
     assert {said[subject][0] for subject in ("pooler", "pool mode", "encryption", "passwords in its files")} == {status}

@@ -37,7 +37,7 @@ def observed(login: Login, databases: Sequence[str], now: datetime.datetime) -> 
             weak_ciphers=server,
             leaks=server,
             stored_leaks=server,
-            # A pooler may have a host of its own; and whether a backup was proven does not depend on a server that is up.
+            # A pooler may have a host of its own; whether a backup was proven does not depend on a server that is up.
             poolers=pooler.observe() if login.host in _LOCAL else server,
             load_test=pooler.load_test(now.timestamp()) if login.host in _LOCAL else server,
             drills=drills.observe(now) if login.host in _LOCAL else server,

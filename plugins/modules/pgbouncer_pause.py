@@ -88,13 +88,13 @@ def main() -> None:
         return int(status), str(out), str(err)
 
     state = module.params["state"]
+    silent: list[str] = []  # one process that does not answer must not keep the clients of the others waiting
     try:
-        databases = look(run, state, module.params["databases"])
-        if databases and not module.check_mode:
-            if state == "paused":
-                pause(run, databases, module.params["timeout"])
-            else:
-                resume(run, databases)
+        databases = look(run, state, module.params["databases"], silent if state == "resumed" else None)
+        if state == "resumed" and not module.check_mode:
+            resume(run, databases, silent)
+        elif databases and not module.check_mode:
+            pause(run, databases, module.params["timeout"])
     except DbopsError as error:
         module.fail_json(msg=str(error))
     names = sorted({name for found in databases.values() for name in found})

@@ -16,12 +16,19 @@ import psycopg2, threading
 target = "host=pool port=6432 dbname=shop_db user=shop_stage_app password=canary-app-4b1 sslmode=require"
 clients = [psycopg2.connect(target) for _ in range(40)]
 cancelled = 0
+def cancel(client, done):  # again and again: the first may come before the query has begun
+    while not done.wait(0.2):
+        client.cancel()
 for client in clients[:10]:
-    threading.Timer(0.2, client.cancel).start()
+    done = threading.Event()
+    canceller = threading.Thread(target=cancel, args=(client, done))
+    canceller.start()
     try:
-        client.cursor().execute("SELECT pg_sleep(3)")
+        client.cursor().execute("SELECT pg_sleep(20)")
     except psycopg2.errors.QueryCanceled:
         cancelled += 1
+    done.set()
+    canceller.join()
     client.rollback()
 """
 CONSOLES = """

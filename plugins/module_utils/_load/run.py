@@ -14,7 +14,7 @@ import tempfile
 from ansible_collections.dbops.postgres.plugins.module_utils._load.judge import Result, judge, read_log, read_words
 from ansible_collections.dbops.postgres.plugins.module_utils._load.spec import LoadSpec, arguments, refuse_production
 from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError
-from ansible_collections.dbops.postgres.plugins.module_utils._postgres import Login, connect, mask
+from ansible_collections.dbops.postgres.plugins.module_utils._postgres import Login, connect, mask, reported
 
 # After the time that was asked for: for clients that wait for their last answer.
 GRACE_SECONDS = 60
@@ -47,7 +47,8 @@ def environment_of(spec: LoadSpec, password: str) -> str:
     )
     connection = connect(login, pooled=True)
     try:
-        with connection.cursor() as cursor:
+        what = f"{spec.host}:{spec.port} does not say which environment it is"
+        with reported(what, "Nothing was loaded: look at pool_status.", ""), connection.cursor() as cursor:
             cursor.execute("SELECT pg_catalog.current_setting('cluster_name')")
             row = cursor.fetchone()
         return str(row[0]) if row else ""
@@ -75,7 +76,8 @@ def run(spec: LoadSpec, password: str) -> Result:
                 moments += read_log(stream)
         if status and not moments:
             raise DbopsError(f"pgbench failed: {mask(said.strip()[-600:], [password])}", "Mend that, and run it again.")
-        return judge(moments, read_words(said), spec.seconds, spec.criteria)
+        errors = max(read_words(said), int(status != 0))  # killed, it says nothing of an error
+        return judge(moments, errors, spec.seconds, spec.criteria)
     finally:
         shutil.rmtree(directory, ignore_errors=True)
 

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import os
 import pwd
+import secrets
 import ssl
 import tempfile
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 
 from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError
 from ansible_collections.dbops.postgres.plugins.module_utils._pooler.observe import (
@@ -20,7 +23,6 @@ from ansible_collections.dbops.postgres.plugins.module_utils._pooler.observe imp
     running,
 )
 from ansible_collections.dbops.postgres.plugins.module_utils._pooler.plan import (
-    File,
     Observed,
     PoolerPlan,
     Turn,
@@ -43,7 +45,9 @@ def refuse_bad_certificates(spec: PoolerSpec) -> None:
     """
     if spec.tls_certificate:
         try:
-            ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(spec.tls_certificate, spec.tls_key)
+            context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+            # A key with a passphrase would otherwise be asked for on the terminal.
+            context.load_cert_chain(spec.tls_certificate, spec.tls_key, password="")
         except (OSError, ssl.SSLError) as error:
             raise DbopsError(
                 f"pgbouncer_tls_certificate {spec.tls_certificate} with pgbouncer_tls_key {spec.tls_key}: {error}",
@@ -77,10 +81,9 @@ def apply(spec: PoolerSpec, observed: Observed, plan: PoolerPlan, run: Run) -> N
     :raises DbopsError: after everything that was written has been put back.
     """
     begun: list[Turn] = []
+    files = _Files(plan.writes)
     try:
-        for write in plan.writes:
-            if write.after is not None:
-                _replace(write.path, write.after, write.mode, write.owner)
+        files.put_in_place()
         _reload_units(plan, run)
         for turn in plan.turns:
             begun.append(turn)
@@ -89,9 +92,12 @@ def apply(spec: PoolerSpec, observed: Observed, plan: PoolerPlan, run: Run) -> N
                 _settled(spec, observed, plan, turn.number, run)
         for write in plan.writes:
             if write.after is None:  # not before the process that reads it has gone
-                os.unlink(write.path)
+                with _told(write.path):
+                    os.unlink(write.path)
     except DbopsError as error:
-        raise DbopsError(error.problem, error.remedy, _put_back(spec, observed, plan, begun, run)) from None
+        raise DbopsError(error.problem, error.remedy, _put_back(spec, observed, plan, begun, files, run)) from None
+    finally:
+        files.forget()
 
 
 def _settled(spec: PoolerSpec, observed: Observed, plan: PoolerPlan, number: int, run: Run) -> None:
@@ -155,9 +161,13 @@ def _systemctl(run: Run, verb: str, name: str) -> None:
         raise DbopsError(f"systemctl {verb} {name} failed: {said}", f"See journalctl -u {name}.")
 
 
-def _put_back(spec: PoolerSpec, observed: Observed, plan: PoolerPlan, begun: list[Turn], run: Run) -> str:
-    for write in plan.writes:
-        _restore(write)
+def _put_back(
+    spec: PoolerSpec, observed: Observed, plan: PoolerPlan, begun: list[Turn], files: _Files, run: Run
+) -> str:
+    try:
+        files.put_back()
+    except DbopsError as error:
+        return f"The previous configuration could not be put back: {error.problem}"
     try:
         _reload_units(plan, run)
         for turn in begun:
@@ -176,16 +186,72 @@ def _put_back(spec: PoolerSpec, observed: Observed, plan: PoolerPlan, begun: lis
     return "The previous configuration was put back; the pooler is stopped, as it was."
 
 
-def _restore(write: Write) -> None:
-    before: File | None = write.before
-    if before:
-        _replace(write.path, before.text, before.mode, before.owner)
-    elif os.path.exists(write.path):
-        os.unlink(write.path)
+class _Files:
+    """The plan's files, so that a full disk at any moment leaves all of them new or all of them old.
+
+    All new ones are written beside the old ones before any is renamed, and the old ones keep a second name, so that
+    putting them back needs no space.
+    """
+
+    def __init__(self, writes: Sequence[Write]) -> None:
+        self._staged: list[tuple[str, str]] = []
+        self._kept: list[tuple[str, str]] = []
+        self._made: list[str] = []
+        try:
+            for write in writes:
+                if write.before is not None:
+                    self._kept.append((_second_name(write.path), write.path))
+                if write.after is not None:
+                    self._staged.append((_beside(write.path, write.after, write.mode, write.owner), write.path))
+        except DbopsError:
+            self.forget()
+            raise
+
+    def put_in_place(self) -> None:
+        """Rename the new ones."""
+        while self._staged:
+            temporary, path = self._staged[0]
+            if not os.path.exists(path):
+                self._made.append(path)
+            with _told(path):
+                os.replace(temporary, path)
+            self._staged.pop(0)
+
+    def put_back(self) -> None:
+        """Rename the old ones to what they were; those that were not there go."""
+        while self._kept:
+            temporary, path = self._kept[0]
+            with _told(path):
+                os.replace(temporary, path)
+            self._kept.pop(0)
+        for path in self._made:
+            with suppress(FileNotFoundError), _told(path):
+                os.unlink(path)
+
+    def forget(self) -> None:
+        """Remove what is left beside the files."""
+        for temporary, _path in (*self._staged, *self._kept):
+            with suppress(OSError):
+                os.unlink(temporary)
 
 
-def _replace(path: str, text: str, mode: int, owner: str) -> None:
-    """Put a file in place atomically, with its final mode and owner from the start."""
+@contextmanager
+def _told(path: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise DbopsError(f"{path} cannot be written: {error.strerror}", "Mend that, and run this again.") from None
+
+
+def _second_name(path: str) -> str:
+    temporary = f"{os.path.dirname(path)}/.dbops-{secrets.token_hex(4)}"
+    with _told(path):
+        os.link(path, temporary)
+    return temporary
+
+
+def _beside(path: str, text: str, mode: int, owner: str) -> str:
+    """A file in the same directory, whole on the disk, with its final mode and owner from the start; its name."""
     account = pwd.getpwnam(owner)
     directory = os.path.dirname(path)
     temporary = ""
@@ -198,8 +264,8 @@ def _replace(path: str, text: str, mode: int, owner: str) -> None:
             stream.write(text)
             stream.flush()
             os.fsync(stream.fileno())
-        os.replace(temporary, path)
     except OSError as error:
-        if temporary and os.path.exists(temporary):
+        if temporary:
             os.unlink(temporary)
         raise DbopsError(f"{path} cannot be written: {error.strerror}", "Mend that, and run this again.") from None
+    return temporary

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError, Plan, Step
 from ansible_collections.dbops.postgres.plugins.module_utils._pooler.auth import (
@@ -18,16 +19,18 @@ from ansible_collections.dbops.postgres.plugins.module_utils._pooler.auth import
     plan,
 )
 from ansible_collections.dbops.postgres.plugins.module_utils._postgres import Login as ServerLogin
-from ansible_collections.dbops.postgres.plugins.module_utils._postgres import connect, execute, quiet, shown
+from ansible_collections.dbops.postgres.plugins.module_utils._postgres import connect, execute, quiet, reported, shown
 
-_LOCK = 0x64626F70  # one run at a time: two that grant at once end in "tuple concurrently updated"
+SUPERUSER = "Connect as a superuser, which alone may let somebody read pg_authid, and see the server's log."
+_LOCK = 0x64626F70  # one run at a time: two create the login twice, or end in "tuple concurrently updated"
+PATIENCE = "60s"
 
 
 def observe_login(server: ServerLogin, user: str) -> Login | None:
     """The pooler's login; None: it does not exist. One query."""
     connection = connect(server)
     try:
-        with connection.cursor() as cursor:
+        with reported(f"Role {user!r} cannot be looked at", SUPERUSER), connection.cursor() as cursor:
             cursor.execute(
                 """
                 SELECT a.rolcanlogin, a.rolsuper, a.rolcreatedb, a.rolcreaterole, a.rolreplication, a.rolbypassrls,
@@ -56,7 +59,7 @@ def observe_database(server: ServerLogin, name: str, user: str) -> Database:
     """
     connection = connect(server, name)
     try:
-        with connection.cursor() as cursor:
+        with reported(f"Database {name!r} cannot be looked at", SUPERUSER), connection.cursor() as cursor:
             cursor.execute(
                 """
                 SELECT EXISTS (SELECT FROM pg_catalog.pg_database d, pg_catalog.aclexplode(d.datacl) x
@@ -103,18 +106,30 @@ def converge(
         counts the first.
     :raises DbopsError: a database does not exist (none was changed then), or the server refused a statement.
     """
-    login = observe_login(server, user)
-    seen = {name: observe_database(server, name, user) if login else _without_login(server, name) for name in databases}
-    wanted = plan(user, password, limit or 2 * len(databases), databases, login, seen)
-    connection = connect(server)
+    connection = connect(server, autocommit=True)
     try:
+        if not check:
+            with reported("Another run on this server goes on", "Run this again when it has ended."):
+                _alone(connection)
+        login = observe_login(server, user)
+        seen = {
+            name: observe_database(server, name, user) if login else _without_login(server, name) for name in databases
+        }
+        wanted = plan(user, password, limit or 2 * len(databases), databases, login, seen)
         statements = shown(wanted.steps, connection)
+        if not check:
+            for place in (None, *databases):
+                _apply(server, place, [step for step in wanted.steps if step.database == place])
     finally:
         connection.close()
-    if not check:
-        for place in (None, *databases):
-            _apply(server, place, [step for step in wanted.steps if step.database == place])
     return wanted, statements
+
+
+def _alone(connection: Any) -> None:
+    """From looking to the last statement: several poolers of one server are made at once. Ends with the session."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_catalog.set_config('lock_timeout', %s, false)", (PATIENCE,))
+        cursor.execute("SELECT pg_catalog.pg_advisory_lock(%s)", (_LOCK,))
 
 
 def _without_login(server: ServerLogin, name: str) -> Database:
@@ -127,9 +142,14 @@ def _apply(server: ServerLogin, database: str | None, steps: Sequence[Step]) -> 
         return
     connection = connect(server, database)
     try:
-        with connection, connection.cursor() as cursor, quiet(cursor):
-            cursor.execute("SELECT pg_catalog.pg_advisory_xact_lock(%s)", (_LOCK,))
-            for step in steps:
-                execute(cursor, step)
+        what = f"The look-up of passwords in {database or server.database!r}"
+        with reported(what, SUPERUSER, "Its transaction was rolled back."), connection:
+            _execute(connection, steps)
     finally:
         connection.close()
+
+
+def _execute(connection: Any, steps: Sequence[Step]) -> None:
+    with connection.cursor() as cursor, quiet(cursor):
+        for step in steps:
+            execute(cursor, step)

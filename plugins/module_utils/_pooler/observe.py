@@ -29,12 +29,13 @@ from ansible_collections.dbops.postgres.plugins.module_utils._pooler.plan import
     unit,
 )
 from ansible_collections.dbops.postgres.plugins.module_utils._pooler.settings import parse_version
-from ansible_collections.dbops.postgres.plugins.module_utils._postgres import console, sockets
+from ansible_collections.dbops.postgres.plugins.module_utils._postgres import console, reported, sockets
 
 Run = Callable[[Sequence[str]], tuple[int, str, str]]
 Row = Mapping[str, Any]
 
 PORT = "6432"
+LOOK = "Look at the units of pgbouncer and their journal: systemctl status '*pgbouncer*'."
 
 
 def observe(run: Run) -> Observed:
@@ -51,14 +52,18 @@ def observe(run: Run) -> Observed:
 
 
 def running(run: Run) -> list[int]:
-    """The numbers of the processes that run; the first is that of Debian's unit."""
+    """The numbers of the processes that run; the first is that of Debian's unit.
+
+    One that died and waits for systemd to start it again does not run: what it waits for may be the configuration.
+    """
     states = "--state=active,reloading,activating,deactivating"
     _status, out, _err = run(
         ["systemctl", "list-units", "--plain", "--no-legend", states, unit(1), unit(2).replace("2", "*")]
     )
     names = [line.split()[0] for line in out.splitlines() if line.strip()]
-    numbers = [re.search(r"@(\d+)\.service", name) for name in names]
-    return sorted(int(number[1]) if number else 1 for number in numbers)
+    found = [re.search(r"@(\d+)\.service", name) for name in names]
+    numbers = sorted(int(number[1]) if number else 1 for number in found)
+    return [number for number in numbers if _main_pid(run, number)]
 
 
 def observe_live(run: Run, number: int = 1) -> Live:
@@ -98,7 +103,7 @@ class ask:  # noqa: N801 # reads as a verb: with ask(place) as questions
         self.connection.close()
 
     def _rows(self, command: str) -> list[dict[str, Any]]:
-        with self.connection.cursor() as cursor:
+        with reported(f"pgbouncer's console, {command}", LOOK, ""), self.connection.cursor() as cursor:
             cursor.execute(command)
             if cursor.description is None:
                 return []
@@ -119,7 +124,8 @@ def place(run: Run, number: int = 1) -> tuple[str, int]:
         raise DbopsError(f"{unit(number)} has no socket in {socket_directory(number)}", "See its journal.")
     found = _file(INI)
     said = ini.read(found.text, INI).get("pgbouncer", {}) if found else {}
-    declared = (said.get("unix_socket_dir", SOCKET_DIRECTORY), int(said.get("listen_port", PORT)))
+    written = said.get("listen_port", PORT)
+    declared = (said.get("unix_socket_dir", SOCKET_DIRECTORY), int(written if written.isdigit() else PORT))
     problem = None
     for candidate in (declared, *(item for item in sockets() if item != declared)):
         try:
@@ -136,10 +142,15 @@ def main_pid(run: Run, number: int = 1) -> int:
 
     :raises DbopsError: there is none.
     """
-    _status, out, _err = run(["systemctl", "show", "--property=MainPID", "--value", unit(number)])
-    if not out.strip().isdigit() or out.strip() == "0":
+    pid = _main_pid(run, number)
+    if not pid:
         raise DbopsError(f"{unit(number)} has no process", f"See journalctl -u {unit(number)}.")
-    return int(out)
+    return pid
+
+
+def _main_pid(run: Run, number: int) -> int:
+    _status, out, _err = run(["systemctl", "show", "--property=MainPID", "--value", unit(number)])
+    return int(out) if out.strip().isdigit() else 0
 
 
 def _open_files(run: Run, number: int) -> int:
@@ -158,6 +169,8 @@ def _file(path: str) -> File | None:
             text = stream.read()
     except FileNotFoundError:
         return None
+    except UnicodeDecodeError:
+        raise DbopsError(f"{path} is not in UTF-8", "Convert it, for example with iconv.") from None
     return File(text, stat.S_IMODE(status.st_mode), _user(status.st_uid))
 
 

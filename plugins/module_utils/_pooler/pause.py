@@ -13,9 +13,9 @@ from collections.abc import Sequence
 
 from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError
 from ansible_collections.dbops.postgres.plugins.module_utils._pooler.ini import quoted_name
-from ansible_collections.dbops.postgres.plugins.module_utils._pooler.observe import Run, ask, place, running
-from ansible_collections.dbops.postgres.plugins.module_utils._pooler.plan import OWNER
-from ansible_collections.dbops.postgres.plugins.module_utils._postgres import console
+from ansible_collections.dbops.postgres.plugins.module_utils._pooler.observe import LOOK, Run, ask, place, running
+from ansible_collections.dbops.postgres.plugins.module_utils._pooler.plan import OWNER, unit
+from ansible_collections.dbops.postgres.plugins.module_utils._postgres import console, reported
 
 
 def planned(rows: Sequence[dict[str, object]], state: str, only: Sequence[str] = ()) -> list[str]:
@@ -37,46 +37,72 @@ def planned(rows: Sequence[dict[str, object]], state: str, only: Sequence[str] =
 Databases = dict[int, list[str]]
 
 
-def look(run: Run, state: str, only: Sequence[str] = ()) -> Databases:
-    """The databases whose state has to change, in each process that runs."""
+def look(run: Run, state: str, only: Sequence[str] = (), silent: list[str] | None = None) -> Databases:
+    """The databases whose state has to change, in each process that runs.
+
+    :param silent: gets what the processes that do not answer say instead; None: that is an error.
+    """
     found = {}
     for number in running(run) or [1]:
-        with ask(place(run, number)) as questions:
-            found[number] = planned(questions("SHOW DATABASES"), state, only)
+        try:
+            with ask(place(run, number)) as questions:
+                found[number] = planned(questions("SHOW DATABASES"), state, only)
+        except DbopsError as error:
+            if silent is None:
+                raise
+            silent.append(f"{unit(number)}: {error.problem}")
     return {number: names for number, names in found.items() if names}
 
 
-def resume(run: Run, databases: Databases) -> None:
-    """Let the clients of these databases go on."""
-    for number, names in databases.items():
-        with ask(place(run, number)) as questions:
-            for name in names:
+def resume(run: Run, databases: Databases, silent: Sequence[str] = ()) -> None:
+    """Let the clients of these databases go on. What cannot be resumed keeps nobody else waiting.
+
+    :param silent: what is wrong already.
+    :raises DbopsError: clients may still wait; all others go on.
+    """
+    problems = list(silent)
+    for number, name in _each(databases):
+        try:
+            with ask(place(run, number)) as questions:
                 questions(f"RESUME {quoted_name(name)}")
+        except DbopsError as error:
+            problems.append(f"{unit(number)}, database {name!r}: {error.problem}")
+    if problems:
+        raise DbopsError(f"Clients may still wait: {'; '.join(problems)}", LOOK, "All others go on.")
 
 
 def pause(run: Run, databases: Databases, timeout: float) -> None:
     """Let clients wait from now on, and wait until the server connections of these databases are idle and closed.
 
     :param timeout: seconds that running transactions may take to end, all databases together.
-    :raises DbopsError: they took longer; all these databases were resumed.
+    :raises DbopsError: they took longer, or a process does not answer; all these databases were resumed.
     """
     end = time.monotonic() + timeout
-    for number, name in [(number, name) for number, names in databases.items() for name in names]:
-        if not _finished(run, number, f"PAUSE {quoted_name(name)}", end):
-            paused = look(run, "resumed")
-            resume(run, {item: sorted(set(paused.get(item, ())) & set(names)) for item, names in databases.items()})
-            raise DbopsError(
-                f"Database {name!r} still had running transactions after {timeout:g} s",
-                "Find them in pg_stat_activity, or allow more time.",
-                "Its clients go on as before.",
-            )
+    for number, name in _each(databases):
+        try:
+            if not _finished(run, number, f"PAUSE {quoted_name(name)}", end):
+                raise DbopsError(
+                    f"Database {name!r} still had running transactions after {timeout:g} s",
+                    "Find them in pg_stat_activity, or allow more time.",
+                )
+        except DbopsError as error:
+            silent: list[str] = []
+            paused = look(run, "resumed", silent=silent)
+            ours = {item: sorted(set(paused.get(item, ())) & set(names)) for item, names in databases.items()}
+            resume(run, ours, silent)
+            raise DbopsError(error.problem, error.remedy, "All clients go on as before.") from None
+
+
+def _each(databases: Databases) -> list[tuple[int, str]]:
+    return [(number, name) for number, names in databases.items() for name in names]
 
 
 def _finished(run: Run, number: int, command: str, end: float) -> bool:
     """Run a command that answers when it is done; False: not before ``end``."""
     connection = console(*place(run, number), OWNER, wait=False)
     try:
-        return _ready(connection, end) and _sent(connection, command, end)
+        with reported(f"pgbouncer's console, {command}", LOOK, ""):
+            return _ready(connection, end) and _sent(connection, command, end)
     finally:
         connection.close()
 

@@ -315,6 +315,10 @@ def userlist(spec: PoolerSpec) -> str:
     return f"{quoted(spec.auth_user)} {quoted(spec.auth_password)}\n"
 
 
+_NEVER_GIVE_UP = (
+    "# Whatever it lacks, an address for example, may come later; systemd would give up after five tries.",
+    "StartLimitIntervalSec=0",
+)
 _HARDENING = (
     "UMask=0077",
     "NoNewPrivileges=yes",
@@ -349,6 +353,7 @@ def drop_in(spec: PoolerSpec) -> str:
             "# It waits for a server that is not there yet, and outlives one that restarts.",
             "After=network-online.target postgresql.service",
             "Wants=network-online.target",
+            *_NEVER_GIVE_UP,
             "",
             "[Service]",
             "Restart=on-failure",
@@ -372,6 +377,7 @@ def further_unit(spec: PoolerSpec) -> str:
             f"PartOf={UNIT}",
             "After=network-online.target postgresql.service",
             "Wants=network-online.target",
+            *_NEVER_GIVE_UP,
             "",
             "[Service]",
             "Type=notify",

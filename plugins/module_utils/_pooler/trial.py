@@ -17,6 +17,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 
 from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError
 from ansible_collections.dbops.postgres.plugins.module_utils._pooler import ini
@@ -29,7 +30,7 @@ from ansible_collections.dbops.postgres.plugins.module_utils._pooler.plan import
     Live,
 )
 
-SECONDS = 10.0
+SECONDS = 20.0
 
 
 def try_out(texts: Mapping[str, str], port: int) -> Live:
@@ -73,7 +74,8 @@ def _ask(directory: str, port: int) -> Live:
         end = time.monotonic() + SECONDS
         while process.poll() is None and time.monotonic() < end:
             if os.path.exists(f"{directory}/.s.PGSQL.{port}"):
-                with ask((directory, port)) as questions:
+                # It may be bound, and nobody listens yet.
+                with suppress(DbopsError), ask((directory, port)) as questions:
                     return live_of(questions, files=0)
             time.sleep(0.02)
         raise DbopsError(
@@ -82,7 +84,11 @@ def _ask(directory: str, port: int) -> Live:
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGTERM)
-            process.wait(SECONDS)
+            try:
+                process.wait(SECONDS)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
 
 
 def _said(directory: str) -> str:

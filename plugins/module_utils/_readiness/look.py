@@ -37,9 +37,9 @@ def observed(login: Login, databases: Sequence[str], now: datetime.datetime) -> 
             weak_ciphers=server,
             leaks=server,
             stored_leaks=server,
-            poolers=server,
-            load_test=server,
-            # Whether a backup was proven does not depend on a server that is up.
+            # A pooler may have a host of its own; whether a backup was proven does not depend on a server that is up.
+            poolers=pooler.observe() if login.host in _LOCAL else server,
+            load_test=pooler.load_test(now.timestamp()) if login.host in _LOCAL else server,
             drills=drills.observe(now) if login.host in _LOCAL else server,
             backups=backups.observe() if login.host in _LOCAL else server,
             records=records.observe(now.timestamp()) if login.host in _LOCAL else server,

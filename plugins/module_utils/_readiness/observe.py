@@ -173,7 +173,10 @@ SELECT n.nspname || '.' || p.proname, r.rolsuper,
        EXISTS (SELECT FROM pg_catalog.unnest(p.proconfig) c WHERE c LIKE 'search\\_path=%'),
        EXISTS (SELECT FROM pg_catalog.aclexplode(coalesce(p.proacl, pg_catalog.acldefault('f', p.proowner))) a
                 WHERE a.grantee = 0 AND a.privilege_type = 'EXECUTE'),
-       p.prosrc ~* 'valid_?until|valuntil'
+       p.prosrc ~* 'valid_?until|valuntil',
+       ARRAY(SELECT DISTINCT g.rolname::text FROM pg_catalog.aclexplode(p.proacl) a
+               JOIN pg_catalog.pg_roles g ON g.oid = a.grantee
+              WHERE a.privilege_type = 'EXECUTE' AND a.grantee <> p.proowner ORDER BY 1)
   FROM pg_catalog.pg_proc p JOIN own n ON n.oid = p.pronamespace JOIN pg_catalog.pg_roles r ON r.oid = p.proowner
  WHERE p.prosecdef
    AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend e WHERE e.classid = 'pg_catalog.pg_proc'::regclass
@@ -266,7 +269,10 @@ def _inside(login: Login, database: str) -> Seen[state.Inside]:
             owned=tuple(state.Owned(*row) for row in _rows(connection, _OWNED)),
             defaults=tuple(state.DefaultGrant(*row) for row in defaults if row[3] is not None),
             default_entries=tuple(dict.fromkeys((row[0], row[1], row[2]) for row in defaults)),
-            definers=tuple(state.DefinerFunction(*row) for row in _rows(connection, _DEFINERS)),
+            definers=tuple(
+                state.DefinerFunction(name, superuser, pinned, public, expiry, tuple(executors))
+                for name, superuser, pinned, public, expiry, executors in _rows(connection, _DEFINERS)
+            ),
         )
     except psycopg2.Error as error:
         return Unseen(Status.ERROR, f"Cannot read the catalog of database {database!r}: {_message(error)}")

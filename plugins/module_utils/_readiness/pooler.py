@@ -16,11 +16,12 @@ import pwd
 import re
 import shlex
 import stat
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Callable
 
 from ansible_collections.dbops.postgres.plugins.module_utils._findings import Status
 from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError
-from ansible_collections.dbops.postgres.plugins.module_utils._postgres import console, sockets
+from ansible_collections.dbops.postgres.plugins.module_utils._postgres import console, reported, sockets
 from ansible_collections.dbops.postgres.plugins.module_utils._readiness.state import (
     File,
     LoadTest,
@@ -31,6 +32,9 @@ from ansible_collections.dbops.postgres.plugins.module_utils._readiness.state im
 )
 
 LOAD_TEST = "/var/lib/dbops-postgres/evidence/load_test.json"
+_WITH_PASSWORD = re.compile(r"\s*(\"(?:[^\"]|\"\")*\"|[^=\s;#]+)\s*=(?:.*\s)?password\s*=", re.IGNORECASE)
+_WEAK = ("trust", "password", "md5")  # pgbouncer(5): the methods of its HBA file
+_DEEPEST = 10  # files that include one another
 _ENTRY = re.compile(r'^\s*"((?:[^"]|"")*)"\s+"((?:[^"]|"")*)"')
 
 
@@ -95,7 +99,11 @@ def _pooler(directory: str, port: int, user: str) -> Pooler:
         pools = _ask(connection, "SHOW POOLS")
     finally:
         connection.close()
-    users = _admitted(settings.get("auth_hba_file", "")) if settings.get("auth_type") == "hba" else {}
+    rules: Seen[list[list[str]]] = []
+    if settings.get("auth_type") == "hba":
+        rules = _rules(settings.get("auth_hba_file", ""))
+    users = {} if isinstance(rules, Unseen) else _admitted(rules)
+    unnamed = settings.get("auth_type") != "hba" or isinstance(rules, Unseen)
     for row in pools:
         # A login that was refused leaves an empty pool behind.
         alive = any(int(row[column]) for column in ("cl_active", "cl_waiting", "sv_active", "sv_idle", "sv_used"))
@@ -105,32 +113,40 @@ def _pooler(directory: str, port: int, user: str) -> Pooler:
     return Pooler(
         port=port,
         settings=settings,
-        databases=tuple(_database(row, users) for row in databases if row["name"] != "pgbouncer"),
-        clear=_clear(settings.get("auth_file", ""), settings.get("auth_user", "")),
+        databases=tuple(_database(row, users, unnamed) for row in databases if row["name"] != "pgbouncer"),
+        clear=_clear(settings),
         files=tuple(_file(path) for path in paths if path),
-        plain_rules=tuple(
-            " ".join(words)
-            for words in _rules(settings.get("auth_hba_file", ""))
-            if words[0] in ("host", "hostnossl") and words[-1] != "reject" and not _loopback(words[3])
-        ),
+        plain_rules=_lines(rules, lambda words: words[0] in ("host", "hostnossl") and not _loopback(words[3])),
+        weak_rules=_lines(rules, lambda words: words[-1] in _WEAK),
     )
 
 
-def _rules(path: str) -> list[list[str]]:
-    """The lines of an HBA file that name an address, as words."""
-    with contextlib.suppress(OSError, ValueError), open(path, encoding="utf-8") as stream:
-        lines = [shlex.split(line, comments=True) for line in stream]
-        return [words for words in lines if len(words) > 4]
-    return []
+def _lines(rules: Seen[list[list[str]]], wanted: Callable[[list[str]], bool]) -> Seen[tuple[str, ...]]:
+    """The rules that let somebody in and are such, as text."""
+    if isinstance(rules, Unseen):
+        return rules
+    return tuple(" ".join(words) for words in rules if words[-1] != "reject" and wanted(words))
 
 
-def _admitted(path: str) -> dict[str, set[str]]:
-    """Database -> users that the HBA file names and does not reject; ``all`` names nobody."""
+def _rules(path: str) -> Seen[list[list[str]]]:
+    """The lines of an HBA file as words."""
+    try:
+        with open(path, encoding="utf-8") as stream:
+            lines = [shlex.split(line, comments=True) for line in stream]
+    except OSError as error:
+        return Unseen(Status.ERROR, f"{path or 'its HBA file'} cannot be read: {error.strerror}")
+    except ValueError as error:
+        return Unseen(Status.ERROR, f"{path} cannot be read: {error}")
+    return [words for words in lines if len(words) > (3 if words[:1] == ["local"] else 4)]
+
+
+def _admitted(rules: list[list[str]]) -> dict[str, set[str]]:
+    """Database -> users whom a rule lets in, both as it says them, so ``all`` as well."""
     users: dict[str, set[str]] = {}
-    for words in _rules(path):
+    for words in rules:
         if words[-1] != "reject":
             for database in words[1].split(","):
-                users.setdefault(database, set()).update(user for user in words[2].split(",") if user != "all")
+                users.setdefault(database, set()).update(words[2].split(","))
     return users
 
 
@@ -141,7 +157,9 @@ def _loopback(address: str) -> bool:
         return False
 
 
-def _database(row: dict[str, Any], users: dict[str, set[str]]) -> PooledDatabase:
+def _database(row: dict[str, Any], users: dict[str, set[str]], unnamed: bool) -> PooledDatabase:
+    found = users.get(row["name"], set()) | users.get("all", set())
+    forced = row.get("force_user") or ""
     return PooledDatabase(
         name=row["name"],
         host=row["host"] or "",
@@ -150,28 +168,52 @@ def _database(row: dict[str, Any], users: dict[str, set[str]]) -> PooledDatabase
         size=int(row["pool_size"] or 0),
         reserve=int(row.get("reserve_pool_size") or row.get("reserve_pool") or 0),
         mode=row["pool_mode"] or "",
-        users=tuple(sorted(users.get(row["name"], ()))),
+        users=(forced,) if forced else tuple(sorted(found - {"all"})),
+        most=int(row.get("max_connections") or 0),
+        anybody=not forced and (unnamed or "all" in found),
+        waits=any(int(row.get(state) or 0) for state in ("paused", "disabled")),
     )
 
 
 def _ask(connection: Any, command: str) -> list[dict[str, Any]]:
-    with connection.cursor() as cursor:
+    with reported(f"pgbouncer's console, {command}", "", ""), connection.cursor() as cursor:
         cursor.execute(command)
         names = [column.name for column in cursor.description]
         return [dict(zip(names, row)) for row in cursor.fetchall()]
 
 
-def _clear(path: str, auth_user: str) -> Seen[tuple[str, ...]]:
-    if not path:
-        return ()
+def _clear(settings: Mapping[str, str]) -> Seen[tuple[str, ...]]:
+    """Whose password stands in clear in the file of passwords, or in the entry of a database."""
+    path, found = settings.get("auth_file", ""), []
     try:
-        with open(path, encoding="utf-8") as stream:
-            entries = [match.groups() for line in stream if (match := _ENTRY.match(line))]
+        if path:
+            with open(path, encoding="utf-8") as stream:
+                entries = [match.groups() for line in stream if (match := _ENTRY.match(line))]
+            found = [
+                user
+                for user, secret in entries
+                if secret and user != settings.get("auth_user") and not secret.startswith("SCRAM-SHA-256$")
+            ]
+        path = settings.get("conffile", "")
+        if path:
+            found += [f"database {name}" for name in _with_password(path)]
     except OSError as error:
-        return Unseen(Status.ERROR, f"{path} cannot be read: {error.strerror}")
-    return tuple(
-        user for user, secret in entries if secret and user != auth_user and not re.match(r"SCRAM-SHA-256\$", secret)
-    )
+        return Unseen(Status.ERROR, f"{error.filename} cannot be read: {error.strerror}")
+    return tuple(found)
+
+
+def _with_password(path: str, depth: int = 0) -> list[str]:
+    """The databases whose entry has a password, in the file and in those that it includes (pgbouncer(5))."""
+    found = []
+    with open(path, encoding="utf-8", errors="replace") as stream:
+        for line in stream:
+            included = re.match(r"\s*%include\s+(\S.*?)\s*$", line)
+            if included and depth < _DEEPEST:
+                found += _with_password(os.path.join(os.path.dirname(path), included[1]), depth + 1)
+            entry = _WITH_PASSWORD.match(line)
+            if entry:
+                found.append(entry[1].strip('"'))
+    return found
 
 
 def _file(path: str) -> File:

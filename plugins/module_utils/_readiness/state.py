@@ -191,6 +191,7 @@ class DefinerFunction:
     search_path_pinned: bool
     public: bool
     heeds_expiry: bool = False
+    executors: tuple[str, ...] = ()  # who may execute it, besides its owner and PUBLIC
 
 
 @dataclass(frozen=True)
@@ -411,7 +412,12 @@ class LoadTest:
 
 @dataclass(frozen=True)
 class PooledDatabase:
-    """A row of pgbouncer's SHOW DATABASES, with the users that have a pool of it; ``reserve`` is on top of ``size``."""
+    """A row of pgbouncer's SHOW DATABASES, with the users that have a pool of it; ``reserve`` is on top of ``size``.
+
+    :param most: server connections of all users together, 0: no limit.
+    :param anybody: users come that nobody has named.
+    :param waits: it is paused or disabled, so that its clients wait or are refused.
+    """
 
     name: str
     host: str
@@ -421,6 +427,9 @@ class PooledDatabase:
     reserve: int
     mode: str
     users: tuple[str, ...] = ()
+    most: int = 0
+    anybody: bool = False
+    waits: bool = False
 
 
 @dataclass(frozen=True)
@@ -428,9 +437,10 @@ class Pooler:
     """A running pgbouncer.
 
     :param settings: SHOW CONFIG.
-    :param clear: users whose password stands in clear in its file; not the one that looks passwords up.
+    :param clear: whose password stands in clear in its files; not that of the login that looks passwords up.
     :param files: its configuration, password and HBA files.
     :param plain_rules: lines of its HBA file that let another host in without TLS.
+    :param weak_rules: those that ask for no password, or for one that can be read along.
     """
 
     port: int
@@ -438,7 +448,8 @@ class Pooler:
     databases: tuple[PooledDatabase, ...]
     clear: Seen[tuple[str, ...]] = ()
     files: tuple[File, ...] = ()
-    plain_rules: tuple[str, ...] = ()
+    plain_rules: Seen[tuple[str, ...]] = ()
+    weak_rules: Seen[tuple[str, ...]] = ()
 
     @property
     def where(self) -> str:

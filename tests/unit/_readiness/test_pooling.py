@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,8 @@ from typing import Any
 import pytest
 
 from ansible_collections.dbops.postgres.plugins.module_utils._findings import Status
-from ansible_collections.dbops.postgres.plugins.module_utils._readiness import check, pooler
+from ansible_collections.dbops.postgres.plugins.module_utils._postgres import Login
+from ansible_collections.dbops.postgres.plugins.module_utils._readiness import check, look, observe, pooler
 from ansible_collections.dbops.postgres.plugins.module_utils._readiness.judge.pooling import milliseconds
 from ansible_collections.dbops.postgres.plugins.module_utils._readiness.judge.rules import PROBES
 from ansible_collections.dbops.postgres.plugins.module_utils._readiness.state import (
@@ -133,9 +135,24 @@ def test_several_processes_on_one_port_are_added_up_and_told_apart() -> None:
 # A server, the subject that fails, and what is said of it.
 DEFECTS: list[tuple[Observed, str, str]] = [
     (pooled(None), "pooler", "no pgbouncer runs"),
+    (pooled(replace(POOLER, databases=(replace(DATABASE, waits=True),))), "pooler", "paused or disabled: payments_db"),
     (pooled(replace(POOLER, databases=(replace(DATABASE, mode="session"),))), "pool mode", "payments_db: session"),
     (pooled(setting(query_wait_timeout="0")), "cap and waiting time", "query_wait_timeout = 0 s"),
     (pooled(setting(auth_type="md5")), "authentication of clients", "auth_type = md5"),
+    (pooled(replace(setting(pool_mode="session"), databases=())), "pool mode", "port 6432: session"),
+    (
+        pooled(replace(POOLER, weak_rules=("host all all 10.0.0.0/8 trust",))),
+        "authentication of clients",
+        "10.0.0.0/8 trust",
+    ),
+    (pooled(function=replace(FUNCTION, executors=("dbops_pooler", APP))), "look-up of passwords", f"{APP} may execute"),
+    (
+        pooled(function=replace(FUNCTION, owner_is_superuser=False)),
+        "look-up of passwords",
+        "belongs to a role that is no superuser",
+    ),
+    (pooled(replace(POOLER, databases=(replace(DATABASE, anybody=True),))), "budget", "each further login that comes"),
+    (pooled(replace(POOLER, databases=(replace(DATABASE, anybody=True, most=95),))), "budget", "= 104 of 100"),
     (pooled(setting(auth_type="trust")), "authentication of clients", "auth_type = trust"),
     (
         pooled(setting(auth_query="SELECT rolname, rolpassword FROM pg_authid WHERE rolname=$1")),
@@ -165,6 +182,16 @@ DEFECTS: list[tuple[Observed, str, str]] = [
     ),
     (pooled(role_settings=()), "timeouts of pooled logins", "statement_timeout = 0"),
     (
+        pooled(
+            role_settings=(
+                *(RoleSetting(APP, "", name, value) for name, value in TIMEOUTS.items()),
+                RoleSetting(APP, "payments_db", "statement_timeout", "0"),
+            )
+        ),
+        "timeouts of pooled logins",
+        f"{APP} in payments_db: statement_timeout = 0",
+    ),
+    (
         pooled(role_settings=(RoleSetting(APP, "", "statement_timeout", "31s"),)),
         "timeouts of pooled logins",
         "statement_timeout = 31s",
@@ -177,6 +204,96 @@ def test_each_defect_is_found(seen: Observed, subject: str, says: str) -> None:
     status, evidence = verdicts(seen)[subject]
     assert status is Status.FAIL
     assert says in evidence
+
+
+UNREAD = Unseen(Status.ERROR, "its HBA file cannot be read")
+
+
+@pytest.mark.parametrize(
+    ("seen", "subject", "status"),
+    [
+        (pooled(replace(POOLER, plain_rules=UNREAD)), "encryption", Status.ERROR),
+        (pooled(replace(POOLER, weak_rules=UNREAD)), "authentication of clients", Status.ERROR),
+        (pooled(replace(POOLER, clear=UNREAD)), "passwords in its files", Status.ERROR),
+        (
+            pooled(replace(POOLER, databases=(replace(DATABASE, dbname="elsewhere"),))),
+            "look-up of passwords",
+            Status.NOT_TESTED,
+        ),
+        (pooled(replace(POOLER, databases=())), "way of the applications", Status.NOT_TESTED),
+        (pooled(replace(POOLER, databases=())), "timeouts of pooled logins", Status.NOT_TESTED),
+    ],
+)
+def test_what_was_not_looked_at_is_no_pass(seen: Observed, subject: str, status: Status) -> None:
+    assert verdicts(seen)[subject][0] is status
+
+
+def test_a_limit_of_the_whole_database_bounds_its_pools() -> None:
+    bounded = replace(DATABASE, users=(APP, "other"), size=60, most=20)
+    assert "pools 20 " in verdicts(pooled(replace(POOLER, databases=(bounded,))))["budget"][1]
+
+
+HBA = """# comment
+host "payments_db" "a" 127.0.0.1/32 scram-sha-256
+hostssl all b 10.0.0.0/8 scram-sha-256
+host all all 10.0.0.0/8 trust
+local all c md5
+host all d 10.0.0.0/8 reject
+"""
+
+
+def test_rules_of_an_hba_file(tmp_path: Path) -> None:
+    path = tmp_path / "hba"
+    path.write_text(HBA)
+    rules = pooler._rules(str(path))
+    assert not isinstance(rules, Unseen)
+    assert pooler._lines(rules, lambda words: words[-1] in pooler._WEAK) == (
+        "host all all 10.0.0.0/8 trust",
+        "local all c md5",
+    )
+    users = pooler._admitted(rules)
+    row = {"name": "payments_db", "host": "", "port": 5432, "database": "payments_db", "pool_size": 3, "pool_mode": ""}
+    found = pooler._database(row, users, unnamed=False)
+    assert (found.users, found.anybody) == (("a", "b", "c"), True)
+    assert not found.waits
+    assert pooler._database({**row, "paused": 1}, users, unnamed=False).waits
+    forced = pooler._database({**row, "force_user": "one"}, users, unnamed=True)
+    assert (forced.users, forced.anybody) == (("one",), False)
+
+
+@pytest.mark.parametrize("text", [None, 'host "payments_db a 10.0.0.0/8 scram-sha-256'])
+def test_an_hba_file_that_cannot_be_read_is_not_taken_for_an_empty_one(text: str | None, tmp_path: Path) -> None:
+    path = tmp_path / "hba"
+    if text is not None:
+        path.write_text(text)
+    rules = pooler._rules(str(path))
+    assert isinstance(rules, Unseen)
+    assert isinstance(pooler._lines(rules, lambda _words: True), Unseen)
+
+
+def test_passwords_in_all_its_files_are_found(tmp_path: Path) -> None:
+    (tmp_path / "users").write_text('"dbops_pooler" "own"\n"clear" "secret"\n"app" "SCRAM-SHA-256$4096:x$y:z"\n')
+    (tmp_path / "more.ini").write_text('[databases]\n"odd one" = password = x\n')
+    (tmp_path / "ini").write_text(
+        "[databases]\na = host=h user=u password=secret\n; b = password=gone\nc = host=h\n%include more.ini\n"
+        "[pgbouncer]\nauth_query = SELECT username, password FROM f($1)\n"
+    )
+    files = {"auth_file": str(tmp_path / "users"), "conffile": str(tmp_path / "ini"), "auth_user": "dbops_pooler"}
+    assert pooler._clear(files) == ("clear", "database a", "database odd one")
+    assert isinstance(pooler._clear({**files, "conffile": str(tmp_path / "none")}), Unseen)
+
+
+@pytest.mark.parametrize(("host", "status"), [("", Status.PASS), ("db1", Status.ERROR)])
+def test_a_pooler_with_a_host_of_its_own_is_looked_at(
+    host: str, status: Status, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nothing = Unseen(Status.ERROR, "no server runs here")
+    monkeypatch.setattr(observe, "observe", lambda *_arguments: nothing)
+    monkeypatch.setattr(pooler, "observe", lambda: (POOLER,))
+    seen = look.observed(Login(host=host), [], datetime.datetime.now(datetime.UTC))
+    said = verdicts(seen)
+    assert {said[subject][0] for subject in ("pooler", "pool mode", "encryption", "passwords in its files")} == {status}
+    assert {said[subject][0] for subject in ("budget", "look-up of passwords")} == {Status.ERROR}
 
 
 def test_every_probe_can_fail() -> None:

@@ -21,6 +21,7 @@ from ansible_collections.dbops.postgres.plugins.module_utils._readiness.judge.ru
 from ansible_collections.dbops.postgres.plugins.module_utils._readiness.state import (
     NotSeenError,
     Observed,
+    PooledDatabase,
     Pooler,
     Server,
     Thresholds,
@@ -50,6 +51,14 @@ def _poolers(seen: Observed) -> tuple[Pooler, ...]:
 def a_pooler_runs(seen: Observed, _want: Thresholds) -> Iterator[Outcome]:
     found = look(seen.poolers)
     ports = ", ".join(pooler.where for pooler in found)
+    waiting = sorted({item.name for pooler in found for item in pooler.databases if item.waits})
+    if waiting:
+        yield fails(
+            "pooler",
+            f"pgbouncer runs on {ports}; paused or disabled: {names(waiting)}",
+            "If nobody restarts the server just now: module pgbouncer_pause, state resumed; or ENABLE in its console.",
+        )
+        return
     yield holds(
         bool(found),
         "pooler",
@@ -60,12 +69,13 @@ def a_pooler_runs(seen: Observed, _want: Thresholds) -> Iterator[Outcome]:
 
 @probe("P-1", "pool mode")
 def pools_share_by_transaction(seen: Observed, _want: Thresholds) -> Iterator[Outcome]:
-    other = [
-        f"{database.name}: {database.mode or pooler.settings.get('pool_mode', '')}"
+    # Without a database there may be one for every name, which has the pooler's own mode.
+    modes = [
+        (name, mode or pooler.settings.get("pool_mode", ""))
         for pooler in _poolers(seen)
-        for database in pooler.databases
-        if (database.mode or pooler.settings.get("pool_mode", "")) != "transaction"
+        for name, mode in [(item.name, item.mode) for item in pooler.databases] or [(pooler.where, "")]
     ]
+    other = [f"{name}: {mode}" for name, mode in modes if mode != "transaction"]
     yield from none_of(
         other, "pool mode", "every database is pooled by transaction", "pooled otherwise", "pool_mode = transaction."
     )
@@ -88,11 +98,12 @@ def clients_are_capped(seen: Observed, _want: Thresholds) -> Iterator[Outcome]:
 def clients_authenticate_with_scram(seen: Observed, _want: Thresholds) -> Iterator[Outcome]:
     for pooler in _poolers(seen):
         method = pooler.settings.get("auth_type", "")
+        weak = look(pooler.weak_rules) if method == "hba" else ()
         yield holds(
-            method in ("scram-sha-256", "hba", "cert"),
+            method in ("scram-sha-256", "hba", "cert") and not weak,
             f"authentication of clients, {pooler.where}",
-            f"auth_type = {method}",
-            "auth_type = hba or scram-sha-256; any, trust, plain and md5 let others in, or read along.",
+            f"auth_type = {method}" + (f"; its rules: {names(weak)}" if weak else ""),
+            "scram-sha-256, as auth_type or in each rule; any, trust, plain and md5 let others in, or read along.",
         )
 
 
@@ -118,21 +129,28 @@ def the_function_is_safe(seen: Observed, _want: Thresholds) -> Iterator[Outcome]
 
 def _judge_function(server: Server, pooler: Pooler, name: str, subject: str) -> Iterator[Outcome]:
     databases = {database.name: database for database in look(server.databases)}
+    roles = {role.name: role for role in look(server.roles)}
+    able = {pooler.settings["auth_user"], *(role.name for role in roles.values() if role.superuser)}
     wrong = []
-    for pooled in sorted({database.dbname for database in pooler.databases}):
-        if pooled not in databases:
-            continue  # of another server
+    here = sorted({database.dbname for database in pooler.databases} & set(databases))  # the others: of another server
+    if not here:
+        raise NotSeenError(Unseen(Status.NOT_TESTED, "None of the pooled databases is on this server: look there."))
+    for pooled in here:
         found = [item for item in look(databases[pooled].inside).definers if item.name == name]
         if not found:
             wrong.append(f"{pooled} has no SECURITY DEFINER function {name}")
         for item in found:
             if item.public:
                 wrong.append(f"PUBLIC may execute {name} in {pooled}")
+            others = [executor for executor in item.executors if executor not in able]
+            if others:
+                wrong.append(f"{names(others)} may execute {name} in {pooled}")
+            if not item.owner_is_superuser:
+                wrong.append(f"{name} in {pooled} belongs to a role that is no superuser, which can change it")
             if not item.search_path_pinned:
                 wrong.append(f"{name} in {pooled} has no pinned search_path")
             if not item.heeds_expiry:
                 wrong.append(f"{name} in {pooled} does not heed rolvaliduntil (CVE-2025-2291)")
-    roles = {role.name: role for role in look(server.roles)}
     user = roles.get(pooler.settings["auth_user"])
     if user and user.superuser:
         wrong.append(f"{user.name} is a superuser")
@@ -170,13 +188,15 @@ def clients_elsewhere_use_tls(seen: Observed, _want: Thresholds) -> Iterator[Out
         addresses = [item.strip() for item in pooler.settings.get("listen_addr", "").split(",") if item.strip()]
         open_ones = [item for item in addresses if item not in ("localhost", *_LOCAL)]
         mode = pooler.settings.get("client_tls_sslmode", "disable")
-        by_rules = pooler.settings.get("auth_type") == "hba" and mode != "disable" and not pooler.plain_rules
+        asks = mode in ("require", "verify-ca", "verify-full")
+        plain = look(pooler.plain_rules) if open_ones and not asks else ()
+        by_rules = pooler.settings.get("auth_type") == "hba" and mode != "disable" and not plain
         yield holds(
-            not open_ones or mode in ("require", "verify-ca", "verify-full") or by_rules,
+            not open_ones or asks or by_rules,
             f"encryption, {pooler.where}",
             f"listens on {', '.join(addresses) or 'its socket'}; client_tls_sslmode = {mode}"
-            + (", required by its HBA rules" if by_rules else "")
-            + (f"; its rules do not ask for it: {names(pooler.plain_rules)}" if pooler.plain_rules else ""),
+            + (", required by its HBA rules" if by_rules and not asks else "")
+            + (f"; its rules do not ask for it: {names(plain)}" if plain else ""),
             "client_tls_sslmode = require, with certificate and key; or hostssl rules and auth_type = hba.",
         )
 
@@ -187,18 +207,22 @@ def the_budget_holds(seen: Observed, _want: Thresholds) -> Iterator[Outcome]:
     most = int(server.settings["max_connections"].value)
     reserved = int(server.settings["superuser_reserved_connections"].value)
     port = int(server.settings["port"].value)
-    pools = sum(
-        (database.size + database.reserve) * len(database.users or ("?",))
-        for pooler in _poolers(seen)
-        for database in pooler.databases
-        if database.port in (0, port)
-    )
+    here = [item for item in _databases(seen) if item.port in (0, port)]
+    pools = sum(_most(item) for item in here)
+    endless = sorted({item.name for item in here if item.anybody and not item.most})
     pooled = {user for pooler in _poolers(seen) for user in pooler.users}
     logins = [role for role in look(server.roles) if role.login and not role.superuser and role.name not in pooled]
     direct = sum(role.connection_limit for role in logins if role.connection_limit > 0)
     unlimited = sorted(role.name for role in logins if role.connection_limit < 0)
     taken = pools + direct + reserved
     said = f"pools {pools} + direct logins {direct} + superuser {reserved} = {taken} of {most}"
+    if endless:
+        yield fails(
+            "budget",
+            f"{said}; and each further login that comes has a pool of its own: {names(endless)}",
+            "Name the logins (auth_type = hba), or set max_db_connections.",
+            Severity.HIGH,
+        )
     if unlimited:
         yield fails(
             "budget",
@@ -206,13 +230,32 @@ def the_budget_holds(seen: Observed, _want: Thresholds) -> Iterator[Outcome]:
             "ALTER ROLE ... CONNECTION LIMIT for each of them.",
             Severity.HIGH,
         )
+    if endless or unlimited:
         return
     yield holds(taken <= most, "budget", said, "Smaller pools, smaller connection limits, or a larger max_connections.")
 
 
+def _most(database: PooledDatabase) -> int:
+    if database.most and database.anybody:
+        return database.most
+    each = (database.size + database.reserve) * len(database.users or ("?",))
+    return min(each, database.most) if database.most else each
+
+
+def _databases(seen: Observed) -> list[PooledDatabase]:
+    return [item for pooler in _poolers(seen) for item in pooler.databases]
+
+
+def _pooled_logins(seen: Observed) -> list[str]:
+    found = sorted({user for pooler in _poolers(seen) for user in pooler.users})
+    if not found:
+        raise NotSeenError(Unseen(Status.NOT_TESTED, "No login is named for the pool, and none has come through it."))
+    return found
+
+
 @probe("P-1", "way of the applications")
 def applications_come_through_the_pool(seen: Observed, _want: Thresholds) -> Iterator[Outcome]:
-    users = {user for pooler in _poolers(seen) for user in pooler.users}
+    users = _pooled_logins(seen)
     past = sorted(
         {
             f"{item.user} from {item.address}"
@@ -232,14 +275,17 @@ def applications_come_through_the_pool(seen: Observed, _want: Thresholds) -> Ite
 @probe("P-1", "timeouts of pooled logins")
 def timeouts_are_in_force(seen: Observed, _want: Thresholds) -> Iterator[Outcome]:
     server = look(seen.server)
-    users = sorted({user for pooler in _poolers(seen) for user in pooler.users})
-    own = {(item.role, item.name): item.value for item in look(server.role_settings) if item.role and not item.database}
+    users = _pooled_logins(seen)
+    own = {(item.role, item.database, item.name): item.value for item in look(server.role_settings)}
     wrong = []
-    for user in users:
+    for user, database in sorted({(user, item.dbname) for item in _databases(seen) for user in item.users}):
         for name, limit in _TIMEOUTS.items():
-            value = own.get((user, name), server.settings[name].value)
+            # What is more particular holds (PostgreSQL manual, ALTER ROLE).
+            places = ((user, database), (user, ""), ("", database))
+            found = [own[(*place, name)] for place in places if (*place, name) in own]
+            value = (found or [server.settings[name].value])[0]
             if not 0 < milliseconds(value) <= limit:
-                wrong.append(f"{user}: {name} = {value}")
+                wrong.append(f"{user} in {database}: {name} = {value}")
     yield from none_of(
         wrong,
         "timeouts of pooled logins",

@@ -13,6 +13,7 @@ import subprocess
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -40,6 +41,7 @@ from ansible_collections.dbops.postgres.plugins.module_utils._backup.restore imp
 from ansible_collections.dbops.postgres.plugins.module_utils._backup.restore_plan import RestoreSpec
 from ansible_collections.dbops.postgres.plugins.module_utils._backup.target import Directory, Target
 from ansible_collections.dbops.postgres.plugins.module_utils._host_program import backup, config
+from ansible_collections.dbops.postgres.plugins.module_utils._host_program.pooled import clients_wait
 from ansible_collections.dbops.postgres.plugins.module_utils._migration.run_state import STATE
 from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError
 from ansible_collections.dbops.postgres.plugins.module_utils._postgres import Login
@@ -264,6 +266,7 @@ class HostPorts:
             job = Restore(
                 spec, self.target, self.login, self.drill.scratch, jobs=self.drill.jobs, identity=key, tell=self.tell
             )
+            job.holding = partial(clients_wait, self.database, self.login.port, self.tell)
             try:
                 return job.run().names.kept
             except BackupError as error:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import select
 import time
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import ExitStack, contextmanager
 
 from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError
 from ansible_collections.dbops.postgres.plugins.module_utils._pooler.ini import quoted_name
@@ -63,13 +64,38 @@ def pause(run: Run, databases: Databases, timeout: float) -> None:
     end = time.monotonic() + timeout
     for number, name in [(number, name) for number, names in databases.items() for name in names]:
         if not _finished(run, number, f"PAUSE {quoted_name(name)}", end):
-            paused = look(run, "resumed")
-            resume(run, {item: sorted(set(paused.get(item, ())) & set(names)) for item, names in databases.items()})
+            _resume_all(run, databases)
             raise DbopsError(
                 f"Database {name!r} still had running transactions after {timeout:g} s",
                 "Find them in pg_stat_activity, or allow more time.",
                 "Its clients go on as before.",
             )
+
+
+@contextmanager
+def holding(run: Run, databases: Databases, timeout: float) -> Generator[list[str], None, None]:
+    """Let clients wait while the context is open. They go on whatever happens in it.
+
+    :param timeout: seconds that running transactions may take to end. What they have not ended is no reason to let the
+        others go on: the context begins, and has the names of their databases.
+    """
+    end = time.monotonic() + timeout
+    late = []
+    with ExitStack() as stack:
+        stack.callback(_resume_all, run, databases)
+        for number, name in [(number, name) for number, names in databases.items() for name in names]:
+            # A console that goes away while it waits would take its PAUSE with it.
+            connection = console(*place(run, number), OWNER, wait=False)
+            stack.callback(connection.close)
+            moment = max(end, time.monotonic() + 1)
+            if not (_ready(connection, moment) and _sent(connection, f"PAUSE {quoted_name(name)}", moment)):
+                late.append(name)
+        yield late
+
+
+def _resume_all(run: Run, databases: Databases) -> None:
+    paused = look(run, "resumed")
+    resume(run, {number: sorted(set(paused.get(number, ())) & set(names)) for number, names in databases.items()})
 
 
 def _finished(run: Run, number: int, command: str, end: float) -> bool:

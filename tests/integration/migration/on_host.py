@@ -6,13 +6,15 @@
     python3 on_host.py migrate PARAMETERS
     python3 on_host.py look DATABASE
     python3 on_host.py snapshot DATABASE
+    python3 on_host.py threads DATABASE
 
-A run prints its record, a look everything that is in a database, a snapshot its schema.
+A run prints its record, a look everything that is in a database, a snapshot its schema, threads how many of many
+connections, made at the same time, have failed.
 
 DBOPS_SQL is executed in the database as the stage apply begins. DBOPS_KILL=3 makes the run kill itself at the third
-time that it writes down where it stands, DBOPS_KILL_AFTER=3 just after that, DBOPS_KILL_LATER=3 a second later,
-DBOPS_KILL_SWAP before a restored database takes its place. DBOPS_TERMINATE ends its session before the first commit;
-DBOPS_TERMINATE=crash kills it.
+time that it writes down where it stands, DBOPS_KILL_AFTER=3 just after that, DBOPS_KILL_BUILDING as soon as an index is
+built concurrently, DBOPS_KILL_SWAP before a restored database takes its place. DBOPS_SIGNAL=15 sends it this signal as
+the stage apply begins. DBOPS_TERMINATE ends its session before the first commit; DBOPS_TERMINATE=crash kills it.
 """
 
 from __future__ import annotations
@@ -24,7 +26,9 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +38,7 @@ from ansible_collections.dbops.postgres.plugins.module_utils import _postgres
 from ansible_collections.dbops.postgres.plugins.module_utils._backup import contents, drill_cluster, restore_database
 from ansible_collections.dbops.postgres.plugins.module_utils._host_program import migrate
 from ansible_collections.dbops.postgres.plugins.module_utils._migration import apply, run_state
+from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError
 from ansible_collections.dbops.postgres.plugins.module_utils._postgres import Login
 from ansible_collections.dbops.postgres.plugins.module_utils._schema import observe
 
@@ -49,11 +54,21 @@ def execute(database: str, text: str) -> None:
     connection.close()
 
 
+def kill_building(connection: Any) -> None:
+    with connection.cursor() as cursor:
+        while True:
+            cursor.execute(
+                "SELECT FROM pg_stat_progress_create_index WHERE datname = current_database() AND command ~ 'CONC'"
+            )
+            if cursor.rowcount:
+                os.kill(os.getpid(), signal.SIGKILL)
+            time.sleep(0.02)
+
+
 def faults(database: str) -> None:
     saves = 0
     save, run, note = run_state.Store.save, apply.Apply.run, apply.Apply._note
-    names = ("DBOPS_KILL", "DBOPS_KILL_AFTER", "DBOPS_KILL_LATER")
-    kill, after, later = (int(os.environ.get(name) or 0) for name in names)
+    kill, after = (int(os.environ.get(name) or 0) for name in ("DBOPS_KILL", "DBOPS_KILL_AFTER"))
 
     def counted(store: run_state.Store, state: run_state.State) -> run_state.State:
         nonlocal saves
@@ -63,13 +78,16 @@ def faults(database: str) -> None:
         found = save(store, state)
         if saves == after:
             os.kill(os.getpid(), signal.SIGKILL)
-        if saves == later:
-            threading.Timer(1, os.kill, (os.getpid(), signal.SIGKILL)).start()
         return found
 
     def surprised(self: apply.Apply, *given: Any) -> None:
         if text := os.environ.get("DBOPS_SQL"):
             execute(database, text)
+        if number := os.environ.get("DBOPS_SIGNAL"):
+            os.kill(os.getpid(), int(number))
+        if os.environ.get("DBOPS_KILL_BUILDING"):
+            looker = _postgres.connect(LIVE, database, autocommit=True)
+            threading.Thread(target=kill_building, args=(looker,), daemon=True).start()
         run(self, *given)
 
     def ended(self: apply.Apply, cursor: Any, *given: Any) -> None:
@@ -143,5 +161,18 @@ def snapshot(database: str) -> int:
     return 0
 
 
+def threads(database: str) -> int:
+    def failed(_number: int) -> bool:
+        try:
+            _postgres.connect(LIVE, database).close()
+        except DbopsError:
+            return True
+        return False
+
+    with ThreadPoolExecutor(8) as pool:
+        print(sum(pool.map(failed, range(300))))
+    return 0
+
+
 if __name__ == "__main__":
-    sys.exit({"migrate": run, "look": look, "snapshot": snapshot}[sys.argv[1]](sys.argv[2]))
+    sys.exit({"threads": threads, "migrate": run, "look": look, "snapshot": snapshot}[sys.argv[1]](sys.argv[2]))

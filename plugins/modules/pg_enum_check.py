@@ -112,8 +112,8 @@ def main() -> None:
     try:
         connection = connect(login)
         try:
+            connection.set_session(readonly=True)
             with reported("The ENUM types cannot be read", "Run it again."), connection.cursor() as cursor:
-                cursor.execute("SET default_transaction_read_only = on")
                 cursor.execute("SELECT pg_catalog.set_config('statement_timeout', '30s', false)")
                 types = enums(cursor)
         finally:

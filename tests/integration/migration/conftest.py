@@ -127,8 +127,8 @@ class MigrateHost:
         files = self.host.run(
             "sh",
             "-c",
-            f"find {places} ! -type d -printf '%p %s\\n' 2>/dev/null | grep -vE '^{FAST}/(initialised|scratch/lock)' | sort;"
-            f" pgrep -a postgres | grep {SCRATCH} || true",
+            f"find {places} ! -type d -printf '%p %s\\n' 2>/dev/null | grep -vE '^{FAST}/(initialised|scratch/lock)' |"
+            f" sort; pgrep -a postgres | grep {SCRATCH} || true",
         )
         return files + self.psql(
             database,

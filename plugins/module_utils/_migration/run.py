@@ -115,7 +115,7 @@ class Run(Before):
             started=time.time(),
             texts={migration.id: text_of(migration) for migration in self.pending},
         )
-        apply = Apply(self.login, spec, self.role, self.source, self.store, state, self.invalid, self.tell)
+        apply = Apply(self.login, spec, self.role, self.source, self.store, state, self.invalid, self.tell, self.before)
         self.changing = True
         try:
             with self.stage("drain") as note:

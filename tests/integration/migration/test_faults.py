@@ -162,8 +162,12 @@ def test_killed_and_taken_back(migrate_host: MigrateHost, shop: str) -> None:
 
 
 @on_one_version
-def test_killed_while_an_index_is_built(migrate_host: MigrateHost, shop: str) -> None:
-    """The server goes on building, without anybody who waits for it."""
+@pytest.mark.parametrize("goes_on", [True, False])
+def test_killed_while_an_index_is_built(migrate_host: MigrateHost, shop: str, goes_on: bool) -> None:
+    """The server goes on building, without anybody who waits for it, or it does not. One of the same name elsewhere is not it."""
+    migrate_host.psql(
+        shop, "CREATE SCHEMA other; CREATE TABLE other.t (note int); CREATE INDEX orders_note ON other.t (note)"
+    )
     files = {"001_a.up.sql": GOOD["001_phone.sql"], "002_b.up.sql": GOOD["002_index.sql"]}
     blocker = migrate_host.server.connect(shop, autocommit=False)
     try:
@@ -174,6 +178,9 @@ def test_killed_while_an_index_is_built(migrate_host: MigrateHost, shop: str) ->
         building = "SELECT count(*) FROM pg_stat_progress_create_index WHERE datname = current_database()"
         assert migrate_host.psql(shop, building) == "1"
         assert migrate_host.psql(shop, "SELECT version, dirty FROM schema_migrations") == "2|t"
+        if not goes_on:
+            end = "SELECT pg_terminate_backend(pid, 30000) FROM pg_stat_progress_create_index"
+            assert migrate_host.psql(shop, f"{end} WHERE datname = current_database()") == "t"
     finally:
         blocker.rollback()
         blocker.close()
@@ -181,6 +188,7 @@ def test_killed_while_an_index_is_built(migrate_host: MigrateHost, shop: str) ->
     assert (again.status, again.record["verdict"]) == (0, "migrated"), again.said
     assert migrate_host.psql(shop, "SELECT version, dirty FROM schema_migrations") == "2|f"
     assert migrate_host.psql(shop, "SELECT count(*) FROM pg_index WHERE NOT indisvalid") == "0"
+    assert migrate_host.psql(shop, "SELECT count(*) FROM pg_class WHERE relname = 'orders_note'") == "2"
 
 
 @on_one_version

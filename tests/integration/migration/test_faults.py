@@ -164,7 +164,7 @@ def test_killed_and_taken_back(migrate_host: MigrateHost, shop: str) -> None:
 @on_one_version
 @pytest.mark.parametrize("goes_on", [True, False])
 def test_killed_while_an_index_is_built(migrate_host: MigrateHost, shop: str, goes_on: bool) -> None:
-    """The server goes on building, without anybody who waits for it, or it does not. One of the same name elsewhere is not it."""
+    """The server goes on building, without anybody who waits for it, or does not. Another of that name is not it."""
     migrate_host.psql(
         shop, "CREATE SCHEMA other; CREATE TABLE other.t (note int); CREATE INDEX orders_note ON other.t (note)"
     )

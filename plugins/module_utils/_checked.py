@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from ansible_collections.dbops.postgres.plugins.module_utils._evidence import record_check
 from ansible_collections.dbops.postgres.plugins.module_utils._findings import (
@@ -38,6 +38,10 @@ def finish(
     /,
     *,
     files: Mapping[str, str] | None = None,
+    changed: bool = False,
+    said: str = "",
+    failure: str = "",
+    facts: Mapping[str, object] | None = None,
     **more: Any,
 ) -> None:
     """Write what the options ask for and end the module.
@@ -46,6 +50,10 @@ def finish(
     :param check: its name.
     :param controls: what it looks at.
     :param files: further files, path -> content.
+    :param changed: whether the module has written a file of its own.
+    :param said: one line for a person, for the record and for a task that passes; empty: how many findings there are.
+    :param failure: what a task says that fails; empty: the controls and the first findings.
+    :param facts: for the record, besides the counts.
     :param more: further return values.
     """
     params = module.params
@@ -54,7 +62,7 @@ def finish(
     host = os.uname().nodename
     report = Report(check, now, (host,), tuple(controls), tuple(finding.on(host) for finding in shown))
     result: dict[str, Any] = {
-        "changed": False,
+        "changed": changed,
         "findings": [finding.as_dict() for finding in shown],
         "passed": passed(shown),
         "summary": summary(shown),
@@ -66,15 +74,41 @@ def finish(
             result["changed"] = write(module, path, text) or result["changed"]
         if params["evidence"] and not module.check_mode:
             good = not any(finding.status in _BAD for finding in shown)
-            record_check(check, database, good, totals(report), _facts(shown), statuses(shown))
+            about = {**_facts(shown), **(facts or {})}
+            record_check(check, database, good, said or totals(report), about, statuses(shown))
             result["changed"] = True
     except OSError as error:
         module.fail_json(msg=f"The result cannot be written: {error}. The database was not changed.", **result)
     message = failure_message(shown, params["fail_on"])
     if message:
         worst = [f"{finding.subject}: {finding.evidence}" for finding in shown if finding.status in _BAD][:5]
-        module.fail_json(msg=f"{message} First of them: {' | '.join(worst)}", **result)
-    module.exit_json(**result)
+        module.fail_json(msg=failure or f"{message} First of them: {' | '.join(worst)}", **result)
+    module.exit_json(**({"msg": said} if said else {}), **result)
+
+
+def unseen(module: Any, check: str, database: str, controls: Sequence[str], error: Exception) -> NoReturn:
+    """End a module that could not look at its database, and leave that on record: what was there before proves nothing
+    any more.
+
+    :param controls: ids of what it would have looked at.
+    """
+    message = f"Database {database} could not be looked at. {error}"
+    if module.params["evidence"] and not module.check_mode:
+        try:
+            record_unseen(check, database, controls, error)
+        except OSError as failed:
+            message += f" No record of that could be left: {failed}."
+    module.fail_json(msg=message)
+    raise AssertionError(message)
+
+
+def record_unseen(check: str, database: str, controls: Sequence[str], error: Exception) -> None:
+    """Leave on record that a database could not be looked at: neither good nor bad.
+
+    :raises OSError: it cannot be written.
+    """
+    found = {control: [Status.ERROR.value] for control in controls}
+    record_check(check, database, False, f"It could not be looked at: {error}", statuses=found)
 
 
 def _facts(findings: Sequence[Finding]) -> Mapping[str, object]:

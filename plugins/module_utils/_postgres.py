@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import pwd
 import re
+import threading
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -34,6 +35,7 @@ except ImportError:
     HAS_PSYCOPG2 = False
 
 CONNECT_TIMEOUT_SECONDS = 10
+_PEER = threading.Lock()
 LOCK_TIMEOUT = "10s"
 
 # What would write a statement, and so a password verifier, into the server's log or into pg_stat_statements. pgaudit
@@ -227,20 +229,24 @@ def console(unix_socket: str, port: int, user: str, *, wait: bool = True) -> ext
 
 @contextmanager
 def _peer_user(login: Login) -> Generator[None, None, None]:
-    # Peer authentication looks at the effective user of the connecting process (PostgreSQL manual, 20.9).
-    if os.geteuid() != 0 or login.host or login.password:
+    # Peer authentication looks at the effective user of the connecting process (PostgreSQL manual, 20.9). All threads
+    # have the same one: two that connect at once would take it from each other.
+    if login.host or login.password:
         yield
         return
-    try:
-        account = pwd.getpwnam(login.user)
-    except KeyError:
-        yield
-        return
-    os.seteuid(account.pw_uid)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
+    with _PEER:
+        try:
+            account = pwd.getpwnam(login.user) if os.geteuid() == 0 else None
+        except KeyError:
+            account = None
+        if account is None:
+            yield
+            return
+        os.seteuid(account.pw_uid)
+        try:
+            yield
+        finally:
+            os.seteuid(0)
 
 
 def capabilities(connection: extensions.connection) -> Capabilities:
@@ -315,7 +321,9 @@ def reported(subject: str, remedy: str, untouched: str = "Nothing was changed.")
     """
     try:
         yield
-    except psycopg2.Error as error:
+    except Exception as error:
+        if not HAS_PSYCOPG2 or not isinstance(error, psycopg2.Error):
+            raise
         message = error.diag.message_primary or str(error).strip().partition("\n")[0] or type(error).__name__
         raise DbopsError(f"{subject}: {message}", remedy, untouched) from None
 

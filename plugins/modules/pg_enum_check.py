@@ -63,46 +63,39 @@ EXAMPLES = r"""
 RETURN = r"""
 findings:
   description: A finding for each ENUM type.
-  returned: always
+  returned: when the database could be looked at
   type: list
   elements: dict
 passed:
   description: Whether all ENUMs are on the list.
-  returned: always
+  returned: when the database could be looked at
   type: bool
 summary:
   description: How many findings there are of each status.
-  returned: always
+  returned: when the database could be looked at
   type: dict
 unused:
   description: Entries of O(allowed) that no type matches.
-  returned: always
+  returned: when the database could be looked at
   type: list
   elements: str
 """
 
-import datetime
-import os
-
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.dbops.postgres.plugins.module_utils import _evidence
+from ansible_collections.dbops.postgres.plugins.module_utils._checked import finish, unseen
 from ansible_collections.dbops.postgres.plugins.module_utils._enums.judge import CONTROL, judge, unused
 from ansible_collections.dbops.postgres.plugins.module_utils._enums.observe import enums
-from ansible_collections.dbops.postgres.plugins.module_utils._findings import (
-    FAIL_ON,
-    Control,
-    Report,
-    Severity,
-    Status,
-    failure_message,
-    passed,
-    summary,
-)
-from ansible_collections.dbops.postgres.plugins.module_utils._findings_text import to_junit
+from ansible_collections.dbops.postgres.plugins.module_utils._findings import FAIL_ON, Control, Severity, Status
 from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError
-from ansible_collections.dbops.postgres.plugins.module_utils._postgres import LOGIN_ARGUMENTS, connect, login_from
+from ansible_collections.dbops.postgres.plugins.module_utils._postgres import (
+    LOGIN_ARGUMENTS,
+    connect,
+    login_from,
+    reported,
+)
 
+CHECK = "pg_enum_check"
 ARGUMENTS = {
     **LOGIN_ARGUMENTS,
     "allowed": {"type": "list", "elements": "str", "default": []},
@@ -120,39 +113,25 @@ def main() -> None:
         connection = connect(login)
         try:
             connection.set_session(readonly=True)
-            with connection.cursor() as cursor:
+            with reported("The ENUM types cannot be read", "Run it again."), connection.cursor() as cursor:
                 cursor.execute("SELECT pg_catalog.set_config('statement_timeout', '30s', false)")
                 types = enums(cursor)
         finally:
             connection.close()
     except DbopsError as error:
-        module.fail_json(msg=str(error))
+        unseen(module, CHECK, login.database, [CONTROL], error)
     findings = judge(types, given["allowed"], login.database)
-    result = {
-        "changed": False,
-        "findings": [finding.as_dict() for finding in findings],
-        "passed": passed(findings),
-        "summary": summary(findings),
-        "unused": unused(types, given["allowed"]),
-    }
-    try:
-        if given["junit"] and not module.check_mode:
-            host = os.uname().nodename
-            now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
-            control = Control(CONTROL, "Evolving value sets", Severity.HIGH)
-            report = Report("ENUM types", now, (host,), (control,), tuple(finding.on(host) for finding in findings))
-            _evidence.replace(given["junit"], to_junit(report))
-        if given["evidence"] and not module.check_mode:
-            bad = [finding.subject for finding in findings if finding.status is Status.FAIL]
-            text = f"not static states: {', '.join(bad)}" if bad else f"{len(types)} ENUM types, all on the list"
-            facts = {"types": len(types), "not_allowed": bad, "allowed": given["allowed"]}
-            _evidence.record_check("pg_enum_check", login.database, passed(findings), text, facts)
-    except OSError as error:
-        module.fail_json(msg=f"Cannot write the report or the evidence: {error}. Nothing else was changed.", **result)
-    message = failure_message(findings, given["fail_on"])
-    if message:
-        module.fail_json(msg=message, **result)
-    module.exit_json(**result)
+    bad = [finding.subject for finding in findings if finding.status is Status.FAIL]
+    finish(
+        module,
+        CHECK,
+        login.database,
+        [Control(CONTROL, "Evolving value sets", Severity.HIGH)],
+        findings,
+        said=f"not static states: {', '.join(bad)}" if bad else f"{len(types)} ENUM types, all on the list",
+        facts={"types": len(types), "not_allowed": bad, "allowed": given["allowed"]},
+        unused=unused(types, given["allowed"]),
+    )
 
 
 if __name__ == "__main__":

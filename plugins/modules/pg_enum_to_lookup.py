@@ -129,6 +129,7 @@ from ansible_collections.dbops.postgres.plugins.module_utils._postgres import (
     compose,
     connect,
     login_from,
+    reported,
 )
 
 ARGUMENTS = {
@@ -178,7 +179,9 @@ def _files(given: dict[str, object]) -> list[tuple[str, str, str]]:
     connection = connect(login_from(given))
     try:
         connection.set_session(readonly=True)
-        with connection.cursor() as cursor:
+        unread = reported(f"{given['schema']}.{given['table']} cannot be looked at", "Run it again.")
+        with unread, connection.cursor() as cursor:
+            cursor.execute("SET statement_timeout = '30s'")
             column, names = observe(
                 cursor,
                 str(given["schema"]),

@@ -196,8 +196,11 @@ options:
     default: true
 notes:
   - A restore takes the database back to the moment of the set. Rows that were written since are in the database that is
-    kept, and only there.
+    kept, and only there. While it takes its place, the clients of a pgbouncer on this host wait; where there is none,
+    which is told, all sessions of the database are ended.
   - Each stage is a line in the journal as it ends.
+  - A run goes on to its end when its controller is gone. Told to stop by SIGTERM, it ends the copy and the drain file,
+    leaves its record, and is continued by the next run.
 attributes:
   check_mode:
     support: full

@@ -36,7 +36,7 @@ attributes:
   idempotent:
     support: full
     details:
-      - Nothing changes, except the file O(junit).
+      - Nothing changes, except the file O(junit) and the record of O(evidence).
 options:
   migrations:
     description:
@@ -208,7 +208,7 @@ EXAMPLES = r"""
 RETURN = r"""
 findings:
   description: A finding for each object that differs, the worst first; one that passed when none does.
-  returned: success
+  returned: when both schemas could be looked at
   type: list
   elements: dict
   sample:
@@ -220,17 +220,17 @@ findings:
       remedy: CREATE INDEX CONCURRENTLY orders_customer ON shop.orders USING btree (customer);
 passed:
   description: Whether the schema is as expected.
-  returned: success
+  returned: when both schemas could be looked at
   type: bool
   sample: false
 summary:
   description: How many findings there are of each status.
-  returned: success
+  returned: when both schemas could be looked at
   type: dict
   sample: {fail: 1, error: 0, not_tested: 0, waived: 0, pass: 0, not_applicable: 0}
 differences:
   description: The objects that differ, with their fields as expected and as they are.
-  returned: success
+  returned: when both schemas could be looked at
   type: list
   elements: dict
   sample:
@@ -240,13 +240,13 @@ differences:
       changes: [{field: default, expected: "0", actual: "1"}]
 readable:
   description: The same for a person, a line for each object and field.
-  returned: success
+  returned: when both schemas could be looked at
   type: list
   elements: str
   sample: ["index shop.orders_customer: missing"]
 statements:
   description: What brings the live schema to the expected one, as lines of SQL with comments. None of it was run.
-  returned: success
+  returned: when both schemas could be looked at
   type: list
   elements: str
   sample:
@@ -254,41 +254,30 @@ statements:
     - "CREATE INDEX CONCURRENTLY orders_customer ON shop.orders USING btree (customer);"
 notes:
   description: What is worth knowing and no drift, for example the same columns in another order.
-  returned: success
+  returned: when both schemas could be looked at
   type: list
   elements: str
   sample: ["table shop.orders: the same columns in another order: id, note, price"]
 unused_ignores:
   description: Rules of O(ignore) and O(ignore_partitions_of) that matched nothing on either side.
-  returned: success
+  returned: when both schemas could be looked at
   type: list
   elements: str
   sample: ["table:shop.tpm_*"]
 objects:
   description: How many objects the live schema has.
-  returned: success
+  returned: when both schemas could be looked at
   type: int
   sample: 412
 """
 
-import datetime
-import os
 import signal
 from typing import Any, NoReturn
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.dbops.postgres.plugins.module_utils._evidence import record_check, replace
-from ansible_collections.dbops.postgres.plugins.module_utils._findings import (
-    FAIL_ON,
-    Control,
-    Report,
-    Severity,
-    offending,
-    passed,
-    summary,
-)
-from ansible_collections.dbops.postgres.plugins.module_utils._findings_text import to_junit
+from ansible_collections.dbops.postgres.plugins.module_utils._checked import finish, unseen
+from ansible_collections.dbops.postgres.plugins.module_utils._findings import FAIL_ON, Control, Severity
 from ansible_collections.dbops.postgres.plugins.module_utils._migration.source_read import read_source
 from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError
 from ansible_collections.dbops.postgres.plugins.module_utils._postgres import LOGIN_ARGUMENTS, login_from
@@ -376,45 +365,32 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGHUP):  # a throwaway database goes even then
         signal.signal(number, _stopped)
     database = params["login_db"]
-    record = params["evidence"] and not module.check_mode
     try:
         ignore = ignore_from(params["ignore"], params["ignore_fields"], params["ignore_partitions_of"])
         wanted = expected(params)
         live = look.observed(login_from(params), timeout=params["statement_timeout"])
     except DbopsError as error:
-        if record:
-            record_check(judge.CHECK, database, False, f"It could not be looked at: {error}")
-        module.fail_json(msg=f"The schema of {database} could not be compared. {error}")
+        unseen(module, judge.CHECK, database, [judge.CONTROL], error)
     found = compare(wanted, live, ignore, params["role_map"])
     findings = judge.findings(found, live.count())
-    result = {
-        "changed": False,
-        "findings": [finding.as_dict() for finding in findings],
-        "passed": passed(findings),
-        "summary": summary(findings),
-        "differences": [item.as_dict() for item in found.differences],
-        "readable": readable(found),
-        "statements": judge.script(found),
-        "notes": list(found.notes),
-        "unused_ignores": list(found.unused_ignores),
-        "objects": live.count(),
-    }
     for pattern in found.unused_ignores:
         module.warn(f"The ignore rule {pattern} matched nothing.")
-    if record:
-        record_check(judge.CHECK, database, found.equal, judge.summary(found), judge.facts(found, live.count()))
-    if params["junit"] and not module.check_mode:
-        control = Control(judge.CONTROL, "Schema drift", Severity.CRITICAL)
-        moment = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
-        host = os.uname().nodename
-        report = Report("Schema drift", moment, (host,), (control,), tuple(f.on(host) for f in findings))
-        try:
-            replace(params["junit"], to_junit(report))
-        except OSError as error:
-            module.fail_json(msg=f"{params['junit']} cannot be written: {error.strerror}.", **result)
-    if offending(findings, params["fail_on"]):
-        module.fail_json(msg=judge.message(found, findings), **result)
-    module.exit_json(msg=judge.summary(found), **result)
+    finish(
+        module,
+        judge.CHECK,
+        database,
+        [Control(judge.CONTROL, "Schema drift", Severity.CRITICAL)],
+        findings,
+        said=judge.summary(found),
+        failure=judge.message(found, findings),
+        facts=judge.facts(found, live.count()),
+        differences=[item.as_dict() for item in found.differences],
+        readable=readable(found),
+        statements=judge.script(found),
+        notes=list(found.notes),
+        unused_ignores=list(found.unused_ignores),
+        objects=live.count(),
+    )
 
 
 if __name__ == "__main__":

@@ -113,9 +113,11 @@ tables:
   type: int
 """
 
+from contextlib import suppress
+
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.dbops.postgres.plugins.module_utils import _evidence
+from ansible_collections.dbops.postgres.plugins.module_utils import _checked, _evidence
 from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError
 from ansible_collections.dbops.postgres.plugins.module_utils._postgres import LOGIN_ARGUMENTS, login_from
 from ansible_collections.dbops.postgres.plugins.module_utils._seeding.apply import converge
@@ -140,8 +142,15 @@ def main() -> None:
     login = login_from(module.params)
     try:
         spec = parse(module.params)
+    except DbopsError as error:
+        module.fail_json(msg=str(error))
+    try:
         done = converge(login, spec, check_mode=module.check_mode)
     except DbopsError as error:
+        # What an earlier run has seen proves nothing any more.
+        if module.params["evidence"] and not module.check_mode:
+            with suppress(OSError):
+                _checked.record_unseen("pg_seed_guard", login.database, ["E-5"], error)
         module.fail_json(msg=str(error))
     if module.params["evidence"] and not module.check_mode:
         said = f"{done.tables} tables guarded; this is {done.environment}" if spec.present else "the guard was removed"

@@ -13,6 +13,7 @@ import pytest
 
 from ansible_collections.dbops.postgres.plugins.module_utils import _checked
 from ansible_collections.dbops.postgres.plugins.module_utils._findings import Control, Finding, Severity, Status
+from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError
 
 CONTROLS = (
     Control("P-2", "JSONB search index", Severity.MEDIUM),
@@ -93,3 +94,28 @@ def test_evidence(monkeypatch: pytest.MonkeyPatch) -> None:
     assert facts["failed"] == ["rule: t"]
     # Nothing of P-5 was looked at: that is no proof that it holds.
     assert statuses == {"P-2": ["not_applicable"], "P-4": ["fail"], "P-5": ["not_tested"]}
+
+
+def test_a_check_with_words_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    records: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(_checked, "record_check", lambda *record: records.append(record))
+    words = {"said": "3 objects are as expected", "failure": "1 object differs", "facts": {"objects": 3}}
+    assert finished(Module(evidence=True), finding("P-4", Status.PASS), **words)["msg"] == "3 objects are as expected"
+    assert finished(Module(), finding("P-4", Status.FAIL), **words)["msg"] == "1 object differs"
+    assert (records[0][3], records[0][4]["objects"]) == ("3 objects are as expected", 3)
+
+
+def test_what_could_not_be_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    records: list[Any] = []
+    monkeypatch.setattr(_checked, "record_check", lambda *record, statuses: records.append((*record, statuses)))
+    for module, count in ((Module(check=True, evidence=True), 0), (Module(), 0), (Module(evidence=True), 1)):
+        with pytest.raises(EndedError):
+            _checked.unseen(module, "pg_index_check", "shop", ["P-2"], DbopsError("Nobody answers"))
+        assert module.result["failed"]
+        assert "shop could not be looked at. Nobody answers" in module.result["msg"]
+        assert len(records) == count
+    assert records[0][2:] == (
+        False,
+        "It could not be looked at: Nobody answers. Nothing was changed.",
+        {"P-2": ["error"]},
+    )

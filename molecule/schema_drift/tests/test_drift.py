@@ -77,6 +77,7 @@ def test_what_cannot_be_looked_at_is_no_pass(host: Host) -> None:
     try:
         assert host.run("dbops-postgres drift").rc == 1
         assert "could not be looked at" in record(host)["summary"]
+        assert record(host)["statuses"] == {"E-2": ["error"]}
     finally:
         host.check_output("mv /run/away.json /etc/dbops-postgres/schema/shop.json")
     assert host.run("dbops-postgres drift").rc == 0

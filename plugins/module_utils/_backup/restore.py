@@ -9,7 +9,7 @@ import datetime
 import os
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 
 from ansible_collections.dbops.postgres.plugins.module_utils import _postgres
@@ -56,6 +56,7 @@ class Restore:
     :param login: the live server, over its local socket, as its superuser.
     :param scratch: directory in which the dump lies meanwhile.
     :param identity: path of the age identity; empty: there is none.
+    :param holding: lets the clients of the live database wait while the restored one takes its place.
     """
 
     spec: RestoreSpec
@@ -66,6 +67,7 @@ class Restore:
     identity: str = ""
     tell: Callable[[str], None] = lambda _line: None
     clock: Callable[[], float] = time.time
+    holding: Callable[[], AbstractContextManager[None]] = nullcontext
     found: Manifest = field(init=False)
     dumped: DumpedDatabase = field(init=False)
     names: Names = field(init=False)
@@ -116,7 +118,8 @@ class Restore:
                 compared = self._load(place, path)
         if self.spec.in_place:
             restore_database.take_over(self.login, self.spec.database, self.names.new)
-            restore_database.swap(self.login, self.spec.database, self.names.new, self.names.kept)
+            with self.holding():
+                restore_database.swap(self.login, self.spec.database, self.names.new, self.names.kept)
             self.tell(f"{self.spec.database} is the restored one; what it was is {self.names.kept}")
         return Restored(
             planned.steps,

@@ -15,7 +15,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
+from ansible_collections.dbops.postgres.plugins.module_utils._checked import record_unseen
 from ansible_collections.dbops.postgres.plugins.module_utils._evidence import record_check
+from ansible_collections.dbops.postgres.plugins.module_utils._findings import statuses
 from ansible_collections.dbops.postgres.plugins.module_utils._host_program import evidence
 from ansible_collections.dbops.postgres.plugins.module_utils._host_program.config import known, read, tell
 from ansible_collections.dbops.postgres.plugins.module_utils._host_program.lock import alone
@@ -108,6 +110,9 @@ def run(given: Any) -> int:
     except DbopsError as error:
         tell(f"dbops-postgres drift: {error}")
         return ERROR
+    except OSError as error:
+        tell(f"dbops-postgres drift: The result cannot be written: {error}. No database was changed.")
+        return ERROR
     except SystemExit:  # it was stopped, and has seen nothing
         return ERROR
 
@@ -131,12 +136,13 @@ def _run(config: DriftConfig, chosen: Sequence[Watched], sql: bool) -> int:
             live = look.observed(item.login, timeout=config.statement_timeout)
         except DbopsError as error:
             errors += 1
-            record_check(judge.CHECK, name, False, f"It could not be looked at: {error}")
+            record_unseen(judge.CHECK, name, [judge.CONTROL], error)
             tell(f"{name}: error: {error}")
             continue
         found = compare(wanted, live, item.ignore, item.role_map)
         compared.append(found)
-        record_check(judge.CHECK, name, found.equal, judge.summary(found), judge.facts(found, live.count()))
+        facts, seen = judge.facts(found, live.count()), statuses(judge.findings(found, live.count()))
+        record_check(judge.CHECK, name, found.equal, judge.summary(found), facts, seen)
         tell(f"{name}: {judge.summary(found)} ({live.count()} objects)")
         for line in readable(found):
             tell(f"  {line}")

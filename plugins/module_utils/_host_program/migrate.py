@@ -5,15 +5,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import getpass
 import os
 import re
-from collections.abc import Callable, Mapping
+import signal
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import quote
 
+from ansible_collections.dbops.postgres.plugins.module_utils import _postgres
 from ansible_collections.dbops.postgres.plugins.module_utils._evidence import record_check
 from ansible_collections.dbops.postgres.plugins.module_utils._host_program import config
 from ansible_collections.dbops.postgres.plugins.module_utils._host_program.migrate_ports import HostPorts
@@ -62,13 +65,44 @@ def hold(
         database_url,
         tell=tell,
     )
-    Run(spec, source, ports, login, Store(spec.database), found, check=check, tell=tell).hold()
-    if check:
-        return found, ""
-    path = save(found)
-    if params.get("evidence"):
-        leave_evidence(found, path)
+    path = ""
+    with _on_its_own():
+        try:
+            Run(spec, source, ports, login, Store(spec.database), found, check=check, tell=tell).hold()
+        finally:
+            if not check:
+                path = _leave(found, bool(params.get("evidence")), tell)
     return found, path
+
+
+@contextlib.contextmanager
+def _on_its_own() -> Generator[None, None, None]:
+    """A run goes on to its end when the controller is gone. Told to stop, it takes away what it has set up."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGHUP, signal.SIGTERM)}
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _stopped)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _stopped(number: int, _frame: object) -> NoReturn:
+    raise SystemExit(128 + number)
+
+
+def _leave(found: Record, evidence: bool, tell: Callable[[str], None]) -> str:
+    """Leave the record; a disk that is full must not hide how the run ended."""
+    try:
+        path = save(found)
+        if evidence:
+            leave_evidence(found, path)
+    except OSError as error:
+        found.words += f" The record could not be written: {error}."
+        tell(f"record: failed: {error}")
+        return ""
+    return path
 
 
 def label_of(database: str) -> str:
@@ -112,7 +146,9 @@ def applied(params: Mapping[str, Any]) -> dict[str, Any]:
     """
     source = read_source(params["path"], params["layout"])
     now = datetime.datetime.now(datetime.timezone.utc)
-    with looking(_login(params), params["database"]) as cursor:
+    remedy = "Look at the table of applied migrations, or name it: history_table."
+    unread = _postgres.reported(f"What is applied to {params['database']} cannot be read", remedy)
+    with unread, looking(_login(params), params["database"]) as cursor:
         found = history.read(cursor, source.layout, params["history_table"])
     checksums = {same_id(source.layout, row.id): row.checksum for row in found.rows}
     return {

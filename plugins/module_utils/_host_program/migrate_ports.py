@@ -13,6 +13,7 @@ import subprocess
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -39,7 +40,9 @@ from ansible_collections.dbops.postgres.plugins.module_utils._backup.receipt imp
 from ansible_collections.dbops.postgres.plugins.module_utils._backup.restore import Restore
 from ansible_collections.dbops.postgres.plugins.module_utils._backup.restore_plan import RestoreSpec
 from ansible_collections.dbops.postgres.plugins.module_utils._backup.target import Directory, Target
+from ansible_collections.dbops.postgres.plugins.module_utils._command import run as run_tool
 from ansible_collections.dbops.postgres.plugins.module_utils._host_program import backup, config
+from ansible_collections.dbops.postgres.plugins.module_utils._host_program.pooled import clients_wait
 from ansible_collections.dbops.postgres.plugins.module_utils._migration.run_state import STATE
 from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError
 from ansible_collections.dbops.postgres.plugins.module_utils._postgres import Login
@@ -264,6 +267,7 @@ class HostPorts:
             job = Restore(
                 spec, self.target, self.login, self.drill.scratch, jobs=self.drill.jobs, identity=key, tell=self.tell
             )
+            job.holding = partial(clients_wait, self.database, self.login.port, self.tell)
             try:
                 return job.run().names.kept
             except BackupError as error:
@@ -317,17 +321,18 @@ class HostPorts:
         url = self.live_url if login == self.login and self.live_url else _url(login, self.database)
         environment = {**drill_cluster.environment(), "DATABASE_URL": url}
         try:
-            done = subprocess.run(
-                list(self.command_line),
-                capture_output=True,
-                timeout=_COMMAND_SECONDS,
-                check=False,
+            done = run_tool(
+                self.command_line,
+                _COMMAND_SECONDS,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
                 env=environment,
                 cwd=self.directory or "/",
                 **drill_cluster.identity(),
             )
         except (OSError, subprocess.TimeoutExpired) as error:
-            return type(error).__name__ + (f": {error.strerror}" if isinstance(error, OSError) else "")
+            late = f"it was stopped after {_COMMAND_SECONDS / 3600:g} h"
+            return f"{type(error).__name__}: {error.strerror}" if isinstance(error, OSError) else late
         if done.returncode == 0:
             return ""
         text = drill_load.last_lines(done.stderr or done.stdout)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from ansible_collections.dbops.postgres.plugins.module_utils._backup.drill_set import BackupError
@@ -12,6 +13,7 @@ from ansible_collections.dbops.postgres.plugins.module_utils._backup.receipt imp
 from ansible_collections.dbops.postgres.plugins.module_utils._backup.restore import Restore
 from ansible_collections.dbops.postgres.plugins.module_utils._backup.restore_plan import RestoreSpec
 from ansible_collections.dbops.postgres.plugins.module_utils._host_program.config import identity, read_config, tell
+from ansible_collections.dbops.postgres.plugins.module_utils._host_program.pooled import clients_wait
 from ansible_collections.dbops.postgres.plugins.module_utils._postgres import Login
 
 
@@ -29,6 +31,7 @@ def run(given: Any) -> int:
     login = Login(unix_socket=given.socket, port=given.port)
     with identity(given.identity) as key:
         job = Restore(spec, config.target, login, config.drill.scratch, jobs=config.drill.jobs, identity=key, tell=tell)
+        job.holding = partial(clients_wait, spec.database, login.port, tell)
         try:
             if given.plan:
                 for number, line in enumerate(job.plan().steps, 1):

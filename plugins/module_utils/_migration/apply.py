@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -50,6 +50,7 @@ class Apply:
     """One application.
 
     :param invalid: the indexes that were invalid before this run.
+    :param before: the schema before this run, as a fingerprint of each object.
     :param resumed: it goes on where another run was interrupted.
     """
 
@@ -61,6 +62,7 @@ class Apply:
     state: State
     invalid: Validity
     tell: Callable[[str], None]
+    before: Mapping[str, str] = field(default_factory=dict)
     waits: list[str] = field(default_factory=list)
     resumed: bool = False
     _at: Statement | None = None
@@ -228,11 +230,13 @@ class Apply:
             return False
         with looking(self.login, self.spec.database) as cursor:
             cursor.execute(
-                "SELECT EXISTS (SELECT FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid"
-                " WHERE c.relname = %s AND i.indisvalid)",
+                "SELECT n.nspname || '.' || c.relname FROM pg_catalog.pg_index i"
+                " JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid"
+                " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.relname = %s AND i.indisvalid",
                 (name.rpartition(".")[2],),
             )
-            return bool(cursor.fetchone()[0])
+            # Not one of the same name in another schema, which was there before.
+            return any(f"index {row[0]}" not in self.before for row in cursor.fetchall())
 
 
 def committed(login: Login, database: str, xid: str) -> bool:

@@ -8,12 +8,12 @@ back, or goes on when the run is started again. Whatever happens, there is a rec
 from __future__ import annotations
 
 import contextlib
-import os
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
 from ansible_collections.dbops.postgres.plugins.module_utils._migration import (
+    drain,
     history,
     record,
     run_guard,
@@ -31,37 +31,50 @@ from ansible_collections.dbops.postgres.plugins.module_utils._migration.run_befo
     StopError,
     text_of,
 )
-from ansible_collections.dbops.postgres.plugins.module_utils._migration.run_session import looking, said
+from ansible_collections.dbops.postgres.plugins.module_utils._migration.run_session import FAULTS, looking, said
 from ansible_collections.dbops.postgres.plugins.module_utils._migration.run_spec import BACK
 from ansible_collections.dbops.postgres.plugins.module_utils._migration.run_state import WAY_BACK, State
 from ansible_collections.dbops.postgres.plugins.module_utils._migration.source import COMMAND
 from ansible_collections.dbops.postgres.plugins.module_utils._migration.way_back import NONE, WayBack
 from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError
 
-with contextlib.suppress(ImportError):  # _postgres.connect says that it is missing
-    import psycopg2
-
-DRAIN = "/run/dbops-postgres/drain"
-
 
 @dataclass
 class Run(Before):
     """One run."""
 
-    drain: str = DRAIN
+    drain: str = drain.DRAIN
+    changing: bool = False
 
     def hold(self) -> Record:
-        """Make it; never raises for what it finds, only when it is interrupted."""
+        """Make it; never raises for what it finds, only when it is interrupted. The record is complete even then."""
         begun = time.monotonic()
-        with ExitStack() as stack, contextlib.suppress(StopError):
-            self._hold(stack)
-        self.record.seconds = time.monotonic() - begun
+        try:
+            with ExitStack() as stack, contextlib.suppress(StopError):
+                self._hold(stack)
+        except FAULTS as error:
+            self._broke_off(said(error))
+        except BaseException as error:
+            self._broke_off(f"interrupted: {type(error).__name__}")
+            raise
+        finally:
+            self.record.seconds = time.monotonic() - begun
         return self.record
+
+    def _broke_off(self, problem: str) -> None:
+        if self.record.verdict:
+            self.record.words += f" Afterwards: {problem}."
+        elif self.changing or self.left is not None:
+            self._ends(record.BROKEN, f"It broke off: {problem}. Run it again: it goes on, or back, from where it was.")
+        else:
+            self._ends(record.AS_BEFORE, f"It broke off: {problem}. Nothing was changed.")
 
     def _hold(self, stack: ExitStack) -> None:
         try:
             with self.stage("guard") as note:
                 stack.enter_context(run_guard.alone(self.login, self.spec.database))
+                if not self.check:  # of a run that was killed
+                    drain.release(self.drain, self.spec.database)
                 self._guard(note)
             if not self.pending and not self.left and self.source.layout != COMMAND:
                 self._ends(record.NOTHING, "Every migration is applied already. Nothing was changed.")
@@ -91,7 +104,7 @@ class Run(Before):
         try:
             self._change()
         finally:
-            self._undrain()
+            drain.release(self.drain, self.spec.database)
 
     def _change(self) -> None:
         spec = self.spec
@@ -102,11 +115,11 @@ class Run(Before):
             started=time.time(),
             texts={migration.id: text_of(migration) for migration in self.pending},
         )
-        apply = Apply(
-            self.login, spec, self.role, self.source, self.store, self.store.save(state), self.invalid, self.tell
-        )
+        apply = Apply(self.login, spec, self.role, self.source, self.store, state, self.invalid, self.tell, self.before)
+        self.changing = True
         try:
             with self.stage("drain") as note:
+                self.store.save(state)
                 self._drained(note)
             with self.stage("apply") as note:
                 if self.left is not None:
@@ -122,7 +135,7 @@ class Run(Before):
             try:
                 apply.settle(self.pending)
                 self.store.save(replace(apply.state, phase=WAY_BACK, reason=reason))
-            except (DbopsError, OSError, psycopg2.Error) as error:
+            except FAULTS as error:
                 self.tell(f"way back: {said(error)}")
             self._go_back(replace(apply.state, phase=WAY_BACK, reason=reason))
             return
@@ -149,17 +162,9 @@ class Run(Before):
         if longest <= self.spec.drain_after:
             note.detail = f"not needed: the longest blocking lock is {longest:.2f} s"
             return
-        os.makedirs(os.path.dirname(self.drain), mode=0o755, exist_ok=True)
-        with open(self.drain, "w", encoding="utf-8") as file:
-            file.write(f"migration {self.record.id} of {self.spec.database}\n")
-        note.detail = f"{self.drain} is set: a blocking lock of {longest:.2f} s is expected"
-
-    def _undrain(self) -> None:
-        with contextlib.suppress(FileNotFoundError):
-            with open(self.drain, encoding="utf-8") as file:
-                ours = file.read().startswith("migration ")
-            if ours:
-                os.unlink(self.drain)
+        held = drain.hold(self.drain, self.record.id, self.spec.database)
+        whose = "set" if held else "there already, and stays"
+        note.detail = f"{self.drain} is {whose}: a blocking lock of {longest:.2f} s is expected"
 
     def _verify(self, note: Note) -> None:
         spec, problems = self.spec, []

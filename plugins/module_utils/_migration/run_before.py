@@ -27,15 +27,12 @@ from ansible_collections.dbops.postgres.plugins.module_utils._migration.rehearse
 )
 from ansible_collections.dbops.postgres.plugins.module_utils._migration.run_look import Validity
 from ansible_collections.dbops.postgres.plugins.module_utils._migration.run_ports import Ports
-from ansible_collections.dbops.postgres.plugins.module_utils._migration.run_session import looking, said
+from ansible_collections.dbops.postgres.plugins.module_utils._migration.run_session import FAULTS, looking, said
 from ansible_collections.dbops.postgres.plugins.module_utils._migration.run_spec import MigrateSpec
 from ansible_collections.dbops.postgres.plugins.module_utils._migration.run_state import State, Store
 from ansible_collections.dbops.postgres.plugins.module_utils._migration.source import COMMAND, Migration, Source
 from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError
 from ansible_collections.dbops.postgres.plugins.module_utils._postgres import Login
-
-with contextlib.suppress(ImportError):  # _postgres.connect says that it is missing
-    import psycopg2
 
 _MOST_WRONG = 3
 EXCLUSIVE = ("AccessExclusiveLock", "ExclusiveLock", "ShareRowExclusiveLock", "ShareLock")
@@ -85,7 +82,7 @@ class Before:
         problem = ""
         try:
             yield note
-        except (DbopsError, OSError, psycopg2.Error) as error:
+        except FAULTS as error:
             problem = said(error)
             hint = error.remedy if isinstance(error, DbopsError) else ""
             self.record.words = f"Stage {name} failed: {problem} {hint}".strip()

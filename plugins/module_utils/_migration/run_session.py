@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import subprocess
 import time
 from collections.abc import Generator
 from typing import Any
@@ -18,6 +19,10 @@ with contextlib.suppress(ImportError):  # _postgres.connect says that it is miss
     import psycopg2
     from psycopg2 import sql
 
+# What can go wrong with a server, a tool or a disk, and must end as a message. Not an error of ours.
+FAULTS: tuple[type[Exception], ...] = (DbopsError, OSError, subprocess.SubprocessError, UnicodeError)
+if _postgres.HAS_PSYCOPG2:
+    FAULTS = (*FAULTS, psycopg2.Error)
 ANSWER_SECONDS = 120
 NAME = "dbops.postgres migration"
 # What a session of this role in this database would have: the narrowest setting wins, as in PostgreSQL.
@@ -39,6 +44,8 @@ def migrating(login: Login, database: str, role: str) -> Generator[Any, None, No
     # Without the session settings of ours: the files rely on the database's own search path.
     connection = _postgres.connect(login, database, autocommit=True, pooled=True)
     try:
+        # The files are UTF-8, whatever the database has.
+        connection.set_client_encoding("UTF8")
         with connection.cursor() as cursor:
             cursor.execute("SELECT set_config('application_name', %s, false)", (NAME,))
             cursor.execute("SET client_min_messages = warning")
@@ -91,7 +98,7 @@ def timeouts(cursor: Any, lock: float, statement: float) -> None:
 
 def said(error: Exception) -> str:
     """PostgreSQL's message on one line, with its SQLSTATE."""
-    if isinstance(error, psycopg2.Error):
+    if _postgres.HAS_PSYCOPG2 and isinstance(error, psycopg2.Error):
         text = error.diag.message_primary or str(error) or type(error).__name__
         detail = f" ({error.diag.message_detail})" if error.diag.message_detail else ""
         code = f" (SQLSTATE {error.pgcode})" if error.pgcode else ""

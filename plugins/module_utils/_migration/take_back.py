@@ -45,7 +45,10 @@ def take_back(
         for number, segment in enumerate(parts):
             connection.autocommit = segment.alone
             with connection.cursor() as cursor:
-                timeouts(cursor, LOCK_SECONDS, spec.statement_timeout)
+                # As when they are applied: what is alone, such as DROP INDEX CONCURRENTLY, waits while others go on.
+                concurrent = any("CONCURRENTLY" in statement.plain.upper() for statement in segment.statements)
+                patience = spec.concurrently_timeout if segment.alone else spec.statement_timeout
+                timeouts(cursor, 0 if segment.alone and concurrent else LOCK_SECONDS, patience)
                 for statement in segment.statements:
                     cursor.execute(statement.text)
                 if number == len(parts) - 1:

@@ -7,13 +7,13 @@ of them; the set of backups that was made before, restored beside the live datab
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ansible_collections.dbops.postgres.plugins.module_utils._migration import history
 from ansible_collections.dbops.postgres.plugins.module_utils._migration.rehearse import differences
 from ansible_collections.dbops.postgres.plugins.module_utils._migration.run_session import (
+    FAULTS,
     answers,
     looking,
     migrating,
@@ -22,15 +22,28 @@ from ansible_collections.dbops.postgres.plugins.module_utils._migration.run_sess
 )
 from ansible_collections.dbops.postgres.plugins.module_utils._migration.run_spec import MigrateSpec
 from ansible_collections.dbops.postgres.plugins.module_utils._migration.run_state import State, Store
-from ansible_collections.dbops.postgres.plugins.module_utils._migration.source import GOLANG_MIGRATE, Migration, Source
-from ansible_collections.dbops.postgres.plugins.module_utils._migration.take_back import LOCK_SECONDS, forget, take_back
+from ansible_collections.dbops.postgres.plugins.module_utils._migration.source import (
+    COMMAND,
+    GOLANG_MIGRATE,
+    Migration,
+    Source,
+)
+from ansible_collections.dbops.postgres.plugins.module_utils._migration.take_back import (
+    LOCK_SECONDS,
+    forget,
+    segments_of,
+    take_back,
+)
 from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError
 from ansible_collections.dbops.postgres.plugins.module_utils._postgres import Login
 
-with contextlib.suppress(ImportError):  # _postgres.connect says that it is missing
-    import psycopg2
-
 ROLLBACK, DOWN, RESTORE, NONE = "rollback", "down", "restore", "none"
+_ROLLED_BACK = "PostgreSQL rolled everything back: the database is exactly as before"
+# Its transactions are its own: what it committed cannot be told from what the applications wrote meanwhile.
+_COMMAND = (
+    "The schema and the history are exactly as before. Whether the command had changed rows before it failed cannot be "
+    "seen from here: look at what it says"
+)
 
 
 @dataclass(frozen=True)
@@ -79,10 +92,13 @@ class WayBack:
         """Go back."""
         try:
             answers(self.login, self.spec.database)
-            self._unmark()
-            if not self.state.applied and not self.state.flight.segment and self._as_before():
-                return Outcome(ROLLBACK, "PostgreSQL rolled everything back: the database is exactly as before")
-        except (DbopsError, psycopg2.Error) as error:
+            if halfway := self._halfway(pending):
+                self.tried.append(f"rollback: {halfway}")
+            else:
+                self._unmark()
+                if not self.state.applied and self._as_before():
+                    return Outcome(ROLLBACK, _COMMAND if self.source.layout == COMMAND else _ROLLED_BACK)
+        except FAULTS as error:
             self.tried.append(f"rollback: {said(error)}")
         for way, take in ((DOWN, self._down), (RESTORE, self._restore)):
             if way not in self.spec.way_back:
@@ -90,11 +106,9 @@ class WayBack:
                 continue
             try:
                 outcome = take(pending)
-            except (DbopsError, psycopg2.Error) as error:
-                self.tried.append(f"{way}: {said(error)}")
-                continue
-            except OSError as error:
-                self.tried.append(f"{way}: {error}")
+            except FAULTS as error:
+                # An error of ours says what has to be done now.
+                self.tried.append(f"{way}: {error if isinstance(error, DbopsError) else said(error)}")
                 continue
             if outcome:
                 return outcome
@@ -117,6 +131,20 @@ class WayBack:
             if history.read(cursor, GOLANG_MIGRATE, self.spec.history_table).unfinished:
                 forget(cursor, self.spec, self.source, migration, self.history)
 
+    def _halfway(self, pending: Sequence[Migration]) -> str:
+        """What is applied in part, or may be; empty: what is applied is whole."""
+        flight = self.state.flight
+        migration = next((item for item in pending if item.id == flight.migration), None)
+        if migration is None or migration.id in self.state.applied:
+            return ""
+        if flight.segment:
+            return f"{migration.path} was applied in part"
+        first = segments_of(self.source.layout, migration)[0]
+        # A procedure commits as it likes.
+        if first.alone and not first.statements[0].repeatable:
+            return f"{migration.path}:{first.statements[0].line} has perhaps done a part of its work"
+        return ""
+
     def _as_before(self) -> bool:
         with looking(self.login, self.spec.database) as cursor:
             found = history.read(cursor, self.source.layout, self.spec.history_table)
@@ -124,8 +152,8 @@ class WayBack:
 
     def _down(self, pending: Sequence[Migration]) -> Outcome | None:
         there = [migration for migration in pending if migration.id in self.state.applied]
-        if self.state.flight.segment:
-            self.tried.append("down: a migration was applied in part, and its down file takes back the whole")
+        if halfway := self._halfway(pending):
+            self.tried.append(f"down: {halfway}, and a down file takes back the whole")
             return None
         if not there:
             self.tried.append("down: no migration of this run is applied")

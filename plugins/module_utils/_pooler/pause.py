@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import select
 import time
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import ExitStack, contextmanager
 
 from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError
 from ansible_collections.dbops.postgres.plugins.module_utils._pooler.ini import quoted_name
@@ -86,11 +87,38 @@ def pause(run: Run, databases: Databases, timeout: float) -> None:
                     "Find them in pg_stat_activity, or allow more time.",
                 )
         except DbopsError as error:
-            silent: list[str] = []
-            paused = look(run, "resumed", silent=silent)
-            ours = {item: sorted(set(paused.get(item, ())) & set(names)) for item, names in databases.items()}
-            resume(run, ours, silent)
+            _resume_all(run, databases)
             raise DbopsError(error.problem, error.remedy, "All clients go on as before.") from None
+
+
+@contextmanager
+def holding(run: Run, databases: Databases, timeout: float) -> Generator[list[str], None, None]:
+    """Let clients wait while the context is open. They go on whatever happens in it.
+
+    :param timeout: seconds that running transactions may take to end. What they have not ended is no reason to let the
+        others go on: the context begins, and has the names of their databases.
+    """
+    end = time.monotonic() + timeout
+    late = []
+    with ExitStack() as stack:
+        stack.callback(_resume_all, run, databases)
+        for number, name in _each(databases):
+            # A console that goes away while it waits would take its PAUSE with it.
+            connection = console(*place(run, number), OWNER, wait=False)
+            stack.callback(connection.close)
+            moment = max(end, time.monotonic() + 1)
+            with reported(f"pgbouncer's console, PAUSE of {name!r}", LOOK, ""):
+                done = _ready(connection, moment) and _sent(connection, f"PAUSE {quoted_name(name)}", moment)
+            if not done:
+                late.append(name)
+        yield late
+
+
+def _resume_all(run: Run, databases: Databases) -> None:
+    silent: list[str] = []
+    paused = look(run, "resumed", silent=silent)
+    ours = {number: sorted(set(paused.get(number, ())) & set(names)) for number, names in databases.items()}
+    resume(run, ours, silent)
 
 
 def _each(databases: Databases) -> list[tuple[int, str]]:

@@ -17,8 +17,9 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
+from ansible_collections.dbops.postgres.plugins.module_utils._command import run as run_tool
 from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError
-from ansible_collections.dbops.postgres.plugins.module_utils._postgres import Login, connect, mask
+from ansible_collections.dbops.postgres.plugins.module_utils._postgres import Login, connect, mask, reported
 from ansible_collections.dbops.postgres.plugins.module_utils._schema.ignore import ALWAYS, Ignore
 from ansible_collections.dbops.postgres.plugins.module_utils._schema.observe import snapshot
 from ansible_collections.dbops.postgres.plugins.module_utils._schema.snapshot import Snapshot
@@ -82,7 +83,10 @@ def throwaway(login: Login, owner: str = "") -> Iterator[Login]:
     name = f"{PREFIX}{int(time.time())}_{secrets.token_hex(4)}"
     connection = connect(login, autocommit=True)
     try:
-        _drop_stale(connection)
+        with reported(
+            "The throwaway databases of earlier runs", "Drop them yourself, or name another server (scratch)."
+        ):
+            _drop_stale(connection)
         owned = sql.SQL(" OWNER {}").format(sql.Identifier(owner)) if owner else sql.SQL("")
         try:
             _execute(connection, sql.SQL("CREATE DATABASE {} TEMPLATE template0{}").format(sql.Identifier(name), owned))
@@ -94,7 +98,10 @@ def throwaway(login: Login, owner: str = "") -> Iterator[Login]:
         try:
             yield replace(login, database=name)
         finally:
-            _drop(connection, name)
+            with reported(
+                f"The throwaway database {name}", f'DROP DATABASE "{name}" WITH (FORCE);', "It is still there."
+            ):
+                _drop(connection, name)
     finally:
         connection.close()
 
@@ -208,20 +215,18 @@ def run_command(login: Login, command: Sequence[str], directory: str | None = No
             as_peer = {"user": pwd.getpwnam(login.user).pw_uid}
     secret = [address, login.password, quote(login.password, safe="")]
     try:
-        done = subprocess.run(
-            list(command),
+        done = run_tool(
+            command,
+            timeout,
             cwd=directory,
             env={**os.environ, "DATABASE_URL": address},
-            stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            timeout=timeout,
-            check=False,
             **as_peer,
         )
     except subprocess.TimeoutExpired:
         raise DbopsError(
-            f"The command {command[0]} was stopped after {timeout} s", "Give it longer: timeout."
+            f"The command {command[0]} was stopped after {timeout} s", "Give it longer: migrate_timeout."
         ) from None
     except OSError as error:
         raise DbopsError(f"The command {command[0]} cannot be run: {error.strerror}", "Install it there.") from None

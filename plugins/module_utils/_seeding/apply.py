@@ -19,6 +19,7 @@ from ansible_collections.dbops.postgres.plugins.module_utils._postgres import (
     capabilities,
     connect,
     execute,
+    reported,
     shown,
 )
 from ansible_collections.dbops.postgres.plugins.module_utils._seeding.observe import observe
@@ -48,6 +49,12 @@ def converge(login: Login, spec: GuardSpec, *, check_mode: bool) -> Outcome:
 
     :raises DbopsError: refused before anything changed, or a statement failed; the text says what was committed.
     """
+    remedy = "Mend that and run this again: it takes up where it stopped."
+    with reported(f"The guard of database {login.database}", remedy, "What was not committed was rolled back."):
+        return _converge(login, spec, check_mode=check_mode)
+
+
+def _converge(login: Login, spec: GuardSpec, *, check_mode: bool) -> Outcome:
     connection = connect(login)
     try:
         connection.set_session(readonly=check_mode)

@@ -86,6 +86,7 @@ def seed(
     check_text(name, text)
     connection = connect(login)
     try:
+        connection.set_client_encoding("UTF8")  # as the file, whatever the database has
         with connection.cursor() as cursor:
             environment = _environment(cursor)
             if is_production(environment):

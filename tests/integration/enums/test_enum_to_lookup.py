@@ -14,7 +14,7 @@ import psycopg2
 import pytest
 from ansible.module_utils.testing import patch_module_args
 
-from ansible_collections.dbops.postgres.plugins.module_utils import _evidence
+from ansible_collections.dbops.postgres.plugins.module_utils import _checked
 from ansible_collections.dbops.postgres.plugins.module_utils._enums.generate import Script, scripts
 from ansible_collections.dbops.postgres.plugins.module_utils._enums.judge import judge
 from ansible_collections.dbops.postgres.plugins.module_utils._enums.observe import enums, observe
@@ -339,7 +339,7 @@ def test_evidence_for_the_readiness_report(pg_database: Database, monkeypatch: p
     shop(connection, 1)
     connection.close()
     left: list[Any] = []
-    monkeypatch.setattr(_evidence, "record_check", lambda *given: left.append(given))
+    monkeypatch.setattr(_checked, "record_check", lambda *given, **_more: left.append(given))
     for allowed, passed in (["order_status"], True), ([], False):
         given = {**pg_database.login(), "allowed": allowed, "evidence": True, "fail_on": "never"}
         with patch_module_args(given), pytest.raises(SystemExit, match="0"):
@@ -349,6 +349,14 @@ def test_evidence_for_the_readiness_report(pg_database: Database, monkeypatch: p
     with patch_module_args(foretold), pytest.raises(SystemExit, match="1"):
         pg_enum_check.main()
     assert left == []
+
+    def slow(cursor: Any) -> None:
+        query(cursor.connection, "SET statement_timeout = 1; SELECT pg_sleep(1)")
+
+    monkeypatch.setattr(pg_enum_check, "enums", slow)
+    with patch_module_args({**pg_database.login(), "evidence": True}), pytest.raises(SystemExit, match="1"):
+        pg_enum_check.main()
+    assert "statement timeout" in left.pop()[3]
 
 
 @pytest.mark.parametrize("column", ["status", "previous"])

@@ -120,6 +120,25 @@ class MigrateHost:
         out, said = process.communicate(timeout=300)
         return Ended(process.returncode, json.loads(out) if out.strip() else {}, said)
 
+    def trace(self, database: str) -> str:
+        """What a run could leave on the host and on the server, besides the database itself."""
+        # The lock of the scratch directory is not a run's own.
+        places = f"/var/lib/dbops-postgres /run/dbops-postgres /etc/dbops-postgres {FAST} {SETS}"
+        files = self.host.run(
+            "sh",
+            "-c",
+            f"find {places} ! -type d -printf '%p %s\\n' 2>/dev/null | grep -vE '^{FAST}/(initialised|scratch/lock)' |"
+            f" sort; pgrep -a postgres | grep {SCRATCH} || true",
+        )
+        return files + self.psql(
+            database,
+            "SELECT datname FROM pg_database ORDER BY 1; SELECT spcname FROM pg_tablespace ORDER BY 1;"
+            "SELECT rolname, rolconnlimit FROM pg_roles ORDER BY 1; SELECT slot_name FROM pg_replication_slots;"
+            "SELECT name, setting FROM pg_file_settings ORDER BY 1; SELECT gid FROM pg_prepared_xacts;"
+            "SELECT locktype, classid, objid FROM pg_locks WHERE locktype = 'advisory';"
+            "SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'dbops%'",
+        )
+
     def left(self) -> list[str]:
         """What a run has left where it should leave nothing: nothing."""
         found = self.host.run(

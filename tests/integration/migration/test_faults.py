@@ -6,12 +6,12 @@
 from __future__ import annotations
 
 import json
-import time
+import signal
 from typing import Any
 
 import pytest
 
-from tests.integration.migration.conftest import FILES, ON_COPY, SETS, MigrateHost
+from tests.integration.migration.conftest import CODE, FILES, ON_COPY, SETS, MigrateHost
 from tests.throwaway import CHECKOUT
 
 GOOD = {
@@ -70,11 +70,13 @@ def test_a_copy_of_a_difficult_database_is_not_taken_for_drift(migrate_host: Mig
 
 @on_one_version
 def test_a_check_leaves_no_trace(migrate_host: MigrateHost, shop: str) -> None:
-    before = migrate_host.look(shop)
-    done = migrate_host.migrate(shop, GOOD, check=True, smoke=ALL_THERE)
+    before, trace = migrate_host.look(shop), migrate_host.trace(shop)
+    done = migrate_host.migrate(shop, GOOD, check=True, smoke=ALL_THERE, drain_after=0)
     assert (done.status, done.record["verdict"], done.record["path"]) == (0, "rehearsed", ""), done.said
+    failed = migrate_host.migrate(shop, GOOD, check=True, smoke=[{**ALL_THERE[0], "expect": 11}])
+    assert (failed.status, failed.record["failed_stage"]) == (15, "rehearsal"), failed.said
     as_before(migrate_host, shop, before)
-    assert migrate_host.host.run("sh", "-c", "ls /var/lib/postgresql/migrate-sets") == ""
+    assert migrate_host.trace(shop) == trace
 
 
 def test_syntax_error_in_the_third_of_five(migrate_host: MigrateHost, shop: str) -> None:
@@ -123,14 +125,8 @@ def test_lock_timeout(migrate_host: MigrateHost, shop: str) -> None:
         )
         as_before(migrate_host, shop, before)
         process = migrate_host.start(shop, ONLY_UP, lock_timeout=0.1, attempts=20)
-        end = time.monotonic() + 60
-        while time.monotonic() < end:
-            waiting = (
-                "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
-            )
-            if migrate_host.psql(shop, waiting) != "0":
-                break
-        time.sleep(0.5)
+        assert process.stderr is not None
+        assert any("attempt 2 in" in line for line in process.stderr)
         blocker.rollback()
         done = migrate_host.ended(process)
     finally:
@@ -166,18 +162,25 @@ def test_killed_and_taken_back(migrate_host: MigrateHost, shop: str) -> None:
 
 
 @on_one_version
-def test_killed_while_an_index_is_built(migrate_host: MigrateHost, shop: str) -> None:
-    """The server goes on building, without anybody who waits for it."""
+@pytest.mark.parametrize("goes_on", [True, False])
+def test_killed_while_an_index_is_built(migrate_host: MigrateHost, shop: str, goes_on: bool) -> None:
+    """The server goes on building, without anybody who waits for it, or does not. Another of that name is not it."""
+    migrate_host.psql(
+        shop, "CREATE SCHEMA other; CREATE TABLE other.t (note int); CREATE INDEX orders_note ON other.t (note)"
+    )
     files = {"001_a.up.sql": GOOD["001_phone.sql"], "002_b.up.sql": GOOD["002_index.sql"]}
     blocker = migrate_host.server.connect(shop, autocommit=False)
     try:
         with blocker.cursor() as cursor:
             cursor.execute("UPDATE public.orders SET note = 'x' WHERE id = 1")
-        done = migrate_host.migrate(shop, files, {"DBOPS_KILL_LATER": 5})
+        done = migrate_host.migrate(shop, files, {"DBOPS_KILL_BUILDING": 1})
         assert done.status == KILLED, done.said
         building = "SELECT count(*) FROM pg_stat_progress_create_index WHERE datname = current_database()"
         assert migrate_host.psql(shop, building) == "1"
         assert migrate_host.psql(shop, "SELECT version, dirty FROM schema_migrations") == "2|t"
+        if not goes_on:
+            end = "SELECT pg_terminate_backend(pid, 30000) FROM pg_stat_progress_create_index"
+            assert migrate_host.psql(shop, f"{end} WHERE datname = current_database()") == "t"
     finally:
         blocker.rollback()
         blocker.close()
@@ -185,6 +188,7 @@ def test_killed_while_an_index_is_built(migrate_host: MigrateHost, shop: str) ->
     assert (again.status, again.record["verdict"]) == (0, "migrated"), again.said
     assert migrate_host.psql(shop, "SELECT version, dirty FROM schema_migrations") == "2|f"
     assert migrate_host.psql(shop, "SELECT count(*) FROM pg_index WHERE NOT indisvalid") == "0"
+    assert migrate_host.psql(shop, "SELECT count(*) FROM pg_class WHERE relname = 'orders_note'") == "2"
 
 
 @on_one_version
@@ -313,3 +317,87 @@ def test_nothing_leads_back(migrate_host: MigrateHost, shop: str) -> None:
     assert "NOT as before" in done.record["words"]
     mended = migrate_host.migrate(shop, ONLY_UP)
     assert (mended.record["verdict"], mended.record["way_back"]) == ("as before", "restore"), mended.said
+
+
+@on_one_version
+def test_a_procedure_that_commits_and_then_fails(migrate_host: MigrateHost, shop: str) -> None:
+    """The schema is as before and so is the history, and yet rows are not."""
+    migrate_host.psql(
+        shop,
+        "CREATE PROCEDURE half() LANGUAGE plpgsql AS $$ BEGIN UPDATE customers SET email = 'gone' WHERE id = 1; COMMIT;"
+        f" PERFORM 1 / ({ON_COPY})::int; END $$",
+    )
+    before = migrate_host.look(shop)
+    files = {"001_call.sql": "-- dbops: no-transaction\nCALL half();"}
+    done = migrate_host.migrate(shop, files)
+    assert (done.record["failed_stage"], done.record["way_back"]) == ("apply", "restore"), done.said
+    assert "001_call.sql:2 has perhaps done a part of its work" in done.record["words"]
+    as_before(migrate_host, shop, before)
+
+
+@on_one_version
+def test_told_to_stop(migrate_host: MigrateHost, shop: str) -> None:
+    """It takes away what is only for its time, leaves its record, and the next one goes on."""
+    stopped = migrate_host.migrate(shop, ONLY_UP, {"DBOPS_SIGNAL": int(signal.SIGTERM)}, drain_after=0)
+    assert stopped.status == 128 + signal.SIGTERM, stopped.said
+    assert "/run/dbops-postgres/drain is set" in stopped.said
+    assert migrate_host.left() == [f"{shop}.json"]
+    records = f"/var/lib/dbops-postgres/migrations/*{shop}.md"
+    assert "interrupted: SystemExit" in migrate_host.host.run("sh", "-c", f"cat {records}")
+    again = migrate_host.migrate(shop, ONLY_UP, smoke=ALL_THERE)
+    assert (again.status, again.record["verdict"]) == (0, "migrated"), again.said
+
+
+@on_one_version
+def test_the_controller_is_gone(migrate_host: MigrateHost, shop: str) -> None:
+    """The terminal hangs up; a drain file that a killed run has left goes."""
+    migrate_host.host.run(
+        "sh", "-c", f"mkdir -p /run/dbops-postgres; echo \"migration x of '{shop}'\" >/run/dbops-postgres/drain"
+    )
+    done = migrate_host.migrate(shop, ONLY_UP, {"DBOPS_SIGNAL": int(signal.SIGHUP)})
+    assert (done.status, done.record["verdict"]) == (0, "migrated"), done.said
+    assert migrate_host.left() == []
+
+
+@on_one_version
+def test_the_disk_of_the_state_and_of_the_records_is_full(migrate_host: MigrateHost, shop: str) -> None:
+    before = migrate_host.look(shop)
+    state = "/var/lib/dbops-postgres"
+    full = f"mkdir -p {state}/$0; mount -t tmpfs -o nr_inodes=1 none {state}/$0"
+    migrate_host.host.run("sh", "-ceu", full, "migrate")
+    try:
+        done = migrate_host.migrate(shop, ONLY_UP)
+    finally:
+        migrate_host.host.run("umount", f"{state}/migrate")
+    assert (done.record["failed_stage"], done.record["way_back"]) == ("drain", "rollback"), done.said
+    assert "No space left on device" in done.record["words"]
+    as_before(migrate_host, shop, before)
+    migrate_host.host.run("sh", "-ceu", full, "migrations")
+    try:
+        done = migrate_host.migrate(shop, ONLY_UP)
+    finally:
+        migrate_host.host.run("umount", f"{state}/migrations")
+    assert (done.status, done.record["verdict"], done.record["path"]) == (0, "migrated", ""), done.said
+    assert "The record could not be written" in done.record["words"]
+
+
+@on_one_version
+def test_a_character_that_the_database_cannot_hold(migrate_host: MigrateHost, shop: str) -> None:
+    migrate_host.psql("postgres", f"DROP DATABASE {shop}")
+    migrate_host.psql(
+        "postgres", f"CREATE DATABASE {shop} TEMPLATE template0 ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C'"
+    )
+    migrate_host.psql(shop, "CREATE TABLE words (word text)")
+    files = {"001_words.sql": "INSERT INTO words VALUES ('na\u00efve');"}
+    done = migrate_host.migrate(shop, files)
+    assert done.status == 0, done.said
+    assert migrate_host.psql(shop, "SELECT octet_length(word) FROM words") == "5"
+    done = migrate_host.migrate(shop, {**files, "002_snow.sql": "INSERT INTO words VALUES ('\u2603');"})
+    assert (done.status, done.record["failed_stage"]) == (15, "rehearsal"), done.said
+    assert "002_snow.sql:1: character with byte sequence" in done.record["words"]
+
+
+@on_one_version
+def test_threads_that_connect_at_once(migrate_host: MigrateHost, shop: str) -> None:
+    """Root connects as postgres: the comparison of a restored database does it in several threads."""
+    assert migrate_host.host.run("python3", f"{CODE}/on_host.py", "threads", shop).strip() == "0"

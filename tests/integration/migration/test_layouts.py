@@ -94,6 +94,13 @@ def test_command(migrate_host: MigrateHost, shop: str) -> None:
     assert (done.status, done.record["way_back"]) == (17, "restore"), done.said
     assert "division by zero" in done.record["words"]
     assert migrate_host.look(shop) == before
+    # Rows only: they cannot be told from those that the applications write.
+    rows = ["sh", "-c", """psql "$DATABASE_URL" -XqAt -v ON_ERROR_STOP=1 -c "UPDATE customers SET email = 'gone'" \\
+        -c "SELECT 1 / (current_setting('cluster_name') LIKE 'drill-%')::int" """]  # fmt: skip
+    done = migrate_host.migrate(shop, {}, layout="command", command=rows)
+    assert (done.status, done.record["way_back"]) == (17, "rollback"), done.said
+    assert "cannot be seen from here: look at what it says" in done.record["words"]
+    assert "exactly as before: " not in done.record["words"]
     other = migrate_host.migrate(
         shop, {}, layout="command", command=good, database_url="postgresql://app:hunter2@db1/other?sslmode=verify-full"
     )

@@ -16,6 +16,7 @@ import pytest
 from ansible.module_utils.testing import patch_module_args
 from psycopg2 import extensions
 
+from ansible_collections.dbops.postgres.plugins.module_utils import _checked
 from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError
 from ansible_collections.dbops.postgres.plugins.module_utils._schema import look
 from ansible_collections.dbops.postgres.plugins.module_utils._schema.ignore import Ignore
@@ -248,7 +249,9 @@ def test_a_record_is_left_and_no_pass_where_nothing_was_seen(
     pg_database: Database, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     left: list[tuple[Any, ...]] = []
-    monkeypatch.setattr(pg_schema_drift_check, "record_check", lambda *given: left.append(given))
+    monkeypatch.setattr(
+        _checked, "record_check", lambda *given, statuses=None: left.append((*given[:4], statuses or given[5]))
+    )
     path = str(tmp_path / "schema.json")
     run(capsys, pg_database, pg_schema_snapshot, path=path)
     run(capsys, pg_database, snapshot=path, evidence=True)
@@ -262,6 +265,7 @@ def test_a_record_is_left_and_no_pass_where_nothing_was_seen(
         ("pg_schema_drift_check", pg_database.name, False),
     ]
     assert "could not be looked at" in left[2][3]
+    assert [record[4] for record in left] == [{"E-2": ["pass"]}, {"E-2": ["fail"]}, {"E-2": ["error"]}]
 
 
 @pytest.mark.parametrize(

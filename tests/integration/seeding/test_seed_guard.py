@@ -16,7 +16,7 @@ import pytest
 from ansible.module_utils.testing import patch_module_args
 from psycopg2 import errors
 
-from ansible_collections.dbops.postgres.plugins.module_utils import _evidence
+from ansible_collections.dbops.postgres.plugins.module_utils import _checked, _evidence
 from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError
 from ansible_collections.dbops.postgres.plugins.module_utils._postgres import Login
 from ansible_collections.dbops.postgres.plugins.module_utils._seeding.apply import Outcome, converge
@@ -253,6 +253,19 @@ def test_evidence_for_the_readiness_report(app: Database, monkeypatch: pytest.Mo
             pg_seed_guard.main()
         assert [given[:4] for given in left] == records
         left.clear()
+    monkeypatch.setattr(_checked, "record_check", lambda *given, statuses: left.append((*given, statuses)))
+    with patch_module_args({**declared, "schemas": ["nowhere"]}), pytest.raises(SystemExit, match="1"):
+        pg_seed_guard.main()
+    assert [(given[0], given[2], given[4]) for given in left] == [("pg_seed_guard", False, {"E-5": ["error"]})]
+
+
+def test_a_character_that_the_database_cannot_hold(app: Database) -> None:
+    other = Database(app.server, f"{app.prefix}latin")
+    execute(app, f"CREATE DATABASE {other.name} TEMPLATE template0 ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C'")
+    words = unsaid_words(other.name)
+    assert run(other, "CREATE TABLE t AS SELECT 'na\u00efve' AS word", words=words).changed
+    with pytest.raises(DbopsError, match="has no equivalent in encoding"):
+        run(other, "INSERT INTO t VALUES ('\u2603')", words=words)
 
 
 def parse_present() -> Any:

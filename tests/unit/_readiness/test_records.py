@@ -6,12 +6,15 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from ansible_collections.dbops.postgres.plugins.module_utils import _checked
 from ansible_collections.dbops.postgres.plugins.module_utils._evidence import record_check
 from ansible_collections.dbops.postgres.plugins.module_utils._findings import Status
+from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError
 from ansible_collections.dbops.postgres.plugins.module_utils._readiness import check, records
 from ansible_collections.dbops.postgres.plugins.module_utils._readiness.state import CheckRecord, Records, Thresholds
 from tests.unit._readiness.good import recorded
@@ -72,6 +75,15 @@ def test_what_a_check_could_not_try_is_told_apart(statuses: tuple[Status, ...], 
     seen = recorded(CheckRecord("pg_rls_check", "aria_db", True, 1.0, "", {"T-1": statuses}))
     found = check.judged(seen, Thresholds(), check.select(["T-1"], []))
     assert [item.status for item in found] == wanted
+
+
+def test_a_schema_that_could_not_be_looked_at_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_checked, "record_check", partial(record_check, directory=str(tmp_path)))
+    _checked.record_unseen("pg_schema_drift_check", "aria_db", ["E-2"], DbopsError("No snapshot"))
+    seen = records.observe(time.time(), str(tmp_path))
+    assert isinstance(seen, Records)
+    found = check.judged(recorded(*seen.held), Thresholds(), check.select(["E-2"], []))
+    assert [(item.status, "No snapshot" in item.evidence) for item in found] == [(Status.ERROR, True)]
 
 
 def test_one_check_that_proves_two_controls() -> None:

@@ -15,16 +15,18 @@ from typing import Any, NoReturn
 import psycopg2
 import pytest
 
+from ansible_collections.dbops.postgres.plugins.module_utils import _postgres
 from ansible_collections.dbops.postgres.plugins.module_utils._backup import (
     backup,
     backup_stream,
     drill,
+    drill_cluster,
     drill_load,
     drill_prove,
     keep,
 )
 from ansible_collections.dbops.postgres.plugins.module_utils._backup.backup import Done
-from ansible_collections.dbops.postgres.plugins.module_utils._backup.backup_spec import BackupSpec
+from ansible_collections.dbops.postgres.plugins.module_utils._backup.backup_spec import BackupSpec, Keep
 from ansible_collections.dbops.postgres.plugins.module_utils._backup.backup_stream import Fan, send
 from ansible_collections.dbops.postgres.plugins.module_utils._backup.drill_cluster import Cluster
 from ansible_collections.dbops.postgres.plugins.module_utils._backup.drill_set import BackupError
@@ -234,7 +236,7 @@ def test_what_only_looks_like_a_set(tmp_path: Path) -> None:
         (tmp_path / "sets" / name).mkdir()
     found = Directory(str(tmp_path / "sets")).sets()
     assert [item.id for item in found] == ["20261124T010000Z-a"]
-    assert len(keep.decide(found, keep.Keep(), 0, ())) == 1
+    assert len(keep.decide(found, Keep(), 0, ())) == 1
 
 
 def test_a_set_that_is_being_written_is_listed_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -276,7 +278,7 @@ def test_counting_ends_with_the_dump_also_between_two_tables(monkeypatch: pytest
             self.left -= 1
             return self.left < 0
 
-    monkeypatch.setattr(backup._postgres, "cancel", told.append)
+    monkeypatch.setattr(_postgres, "cancel", told.append)
     monkeypatch.setattr(backup, "wait", lambda _tasks, timeout: None)
     backup._end(Task(), "session")  # type: ignore[arg-type]
     assert told == ["session"] * 3
@@ -305,8 +307,8 @@ def test_a_restore_that_was_killed_is_no_broken_backup(
 
 @pytest.mark.parametrize(("status", "corrupt"), [(2, True), (1, False), (-9, False)])
 def test_amcheck_that_could_not_look_is_an_error(monkeypatch: pytest.MonkeyPatch, status: int, corrupt: bool) -> None:
-    monkeypatch.setattr(drill_prove.drill_cluster, "assert_own", lambda _made: None)
-    monkeypatch.setattr(drill_prove.drill_cluster, "run", lambda _command: ended(status, "heap table x"))
+    monkeypatch.setattr(drill_cluster, "assert_own", lambda _made: None)
+    monkeypatch.setattr(drill_cluster, "run", lambda _command: ended(status, "heap table x"))
     if corrupt:
         assert drill_prove.amcheck(MADE_BY, "shop", 1) == ["database shop: heap table x"]
     else:

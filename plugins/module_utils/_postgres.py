@@ -159,6 +159,8 @@ def connect(
         "sslrootcert": login.ca_cert,
         "connect_timeout": CONNECT_TIMEOUT_SECONDS,
         "application_name": "dbops.postgres",
+        # Of a database in SQL_ASCII names are bytes, which psycopg2 would take for ASCII.
+        "client_encoding": None if pooled else "UTF8",
         "options": None
         if pooled
         else f"-c search_path= -c lock_timeout={LOCK_TIMEOUT} -c timezone=UTC -c client_min_messages=warning",

@@ -42,6 +42,7 @@ from ansible_collections.dbops.postgres.plugins.module_utils._postgres import Lo
 # pg_dump compresses with zstd itself from this version on.
 _ZSTD_INSIDE = 16
 _NAMES = 3
+_TELL_SECONDS = 0.5
 _LOG = "Look at PostgreSQL's log; the next run begins anew."
 _DATABASES = """
 SELECT datname FROM pg_catalog.pg_database
@@ -270,9 +271,12 @@ class Backup:
         endings = [".dump", ".tar" if parallel else "", "" if inside else ".zst", ".age" if encrypted else ""]
         stored = quote(name, safe="") + "".join(endings)
         report = self.progress
+        told = 0.0
 
         def progress(so_far: int) -> None:
-            if report:
+            nonlocal told
+            if report and time.monotonic() - told >= _TELL_SECONDS:  # each time asks the server which table it is
+                told = time.monotonic()
                 report(name, so_far, _copying(holder))
 
         with contextlib.ExitStack() as stack:

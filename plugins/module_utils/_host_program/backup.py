@@ -120,15 +120,11 @@ class Terminal:
 
     expected: int = 0
     begun: float = field(default_factory=time.monotonic)
-    told: float = 0.0
     sizes: dict[str, int] = field(default_factory=dict)
 
     def __call__(self, database: str, size: int, table: str) -> None:
         now = time.monotonic()
         self.sizes[database] = size
-        if now - self.told < 0.5:
-            return
-        self.told = now
         stored = sum(self.sizes.values())
         rate = stored / max(now - self.begun, 0.001)
         left = (self.expected - stored) / rate if rate and self.expected > stored else 0.0

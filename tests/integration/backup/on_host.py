@@ -175,16 +175,18 @@ def killed_drills(root: str, config: str, steps: list[str]) -> int:
 
 def killed() -> int:
     """In processes of their own, but with what they import only once."""
-    from ansible_collections.dbops.postgres.plugins.module_utils._host_program import config, program, status
+    from ansible_collections.dbops.postgres.plugins.module_utils._host_program import backup, config, status
 
-    assert program
+    # Two of each client: a connection must not be shared with a child.
+    theirs, ours = (config.read_backup_config(config.BACKUP_CONFIG) for _each in range(2))
+    backup.read_backup_config = lambda _path: theirs  # type: ignore
     for moment in range(1, 200):
         child = os.fork()
         if not child:
             os.environ["DBOPS_KILL_AT"] = str(moment)
             os._exit(program_of(["backup", "--label", f"killed-{moment}"]))
         _pid, ended = os.waitpid(child, 0)
-        found = status.status(config.read_backup_config(config.BACKUP_CONFIG), time.time())["targets"]
+        found = status.status(ours, time.time())["targets"]
         complete = [[item["id"] for item in place["sets"] if item["complete"]] for place in found]
         print(json.dumps([os.waitstatus_to_exitcode(ended), complete]), flush=True)
         if not ended:
@@ -219,7 +221,7 @@ def program_of(arguments: list[str]) -> int:
         each(fan, do)
 
     if left:
-        backup_stream._READ = 1 << 20  # fewer moments, of the same kinds
+        backup_stream._READ = 512 << 10  # fewer moments, of the same kinds
     backup_stream.Fan.each = deadly  # type: ignore
     ahead = float(os.environ.get("DBOPS_CLOCK", "0"))
     if ahead:

@@ -98,8 +98,8 @@ def test_nothing_lies_in_clear(saver: Saver, data: Database) -> None:
 
 
 # One session, which leaves the processors to the others; as many rows come as go.
-WRITER = """
-DO $$ BEGIN
+CHURN = """
+CREATE OR REPLACE PROCEDURE churn() LANGUAGE plpgsql AS $$ BEGIN
   FOR i IN 1 .. 1000000 LOOP
     UPDATE busy SET n = n + 1 WHERE id % 7 = 0;
     DELETE FROM payments WHERE id = 2 * i;
@@ -113,9 +113,9 @@ END $$
 
 def test_rows_that_change_meanwhile_are_no_false_alarm(saver: Saver, data: Database) -> None:
     saver.configure([{"directory": LOCAL}], [data.name])
-    saver.host.run(
-        *("systemd-run", "--unit=busy", "--collect", "--uid=postgres", "psql", "-Xq", "-d", data.name, "-c", WRITER)
-    )
+    psql(saver.host, data.name, CHURN)
+    call = ("psql", "-Xq", "-d", data.name, "-c", "CALL churn()")
+    saver.host.run("systemd-run", "--unit=busy", "--collect", "--uid=postgres", *call)
     try:
         for _run in range(3):
             status, said = saver.run("backup")
@@ -144,8 +144,8 @@ def test_killed_at_every_moment_no_set_looks_complete_and_the_next_run_cleans_up
         # The last moment is between the two targets' markers: one of them has the whole set, rightly.
         assert all(set(was) <= set(held) for was, held in zip(good, now, strict=True))
     assert [len(held) for held in last] == [2, 2]
-    held = saver.host.run("sh", "-c", f"ls {LOCAL} {HOME}/{BUCKET}/db1")
-    assert "killed" not in "".join(name for name in held.split() if name not in saver.complete()[0])
+    files = saver.host.run("find", LOCAL, f"{HOME}/{BUCKET}", "-type", "f").splitlines()
+    assert [path for path in files if path.split("/")[-2] not in last[0]] == []
     assert saver.host.run("sh", "-c", "ls /var/lib/dbops-postgres/backup-running.json 2>&1 || true").endswith(
         "No such file or directory\n"
     )

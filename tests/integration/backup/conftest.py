@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import signal
 import subprocess
 import tarfile
@@ -149,6 +150,15 @@ def install(host: Host, code: str = CODE, script: Path = SCRIPT) -> None:
     subprocess.run(command, input=packed.getvalue(), check=True, timeout=300)
 
 
+def capabilities(job: str) -> list[str]:
+    """Of the unit of a job, as setpriv(1) names them."""
+    role = {"backup": "backup", "drill": "restore_drill"}[job]
+    unit = (CHECKOUT / "roles" / role / "templates" / f"dbops-postgres-{job}.service.j2").read_text()
+    found = re.search(r"^CapabilityBoundingSet=(.+)$", unit, re.MULTILINE)
+    assert found
+    return [name.removeprefix("CAP_").lower() for name in found[1].split()]
+
+
 def forget(host: Host) -> None:
     """Make the host one without backups: it is shared with other tests, and a run that was killed leaves its own."""
     units = "s3 busy 's3-proxy-*'"
@@ -185,9 +195,11 @@ class Saver:
         self.host.run("sh", "-c", "cat >/etc/dbops-postgres/backup.json", text=text)
 
     def start(self, *arguments: str, **environment: object) -> subprocess.Popen[str]:
-        """The program, as root and with the credentials of its unit."""
+        """The program as its unit runs it: as root with few capabilities, and with credentials."""
+        kept = ",".join(f"+{name}" for name in capabilities("drill" if arguments[0] == "drill" else "backup"))
         given = [f"{name}={value}" for name, value in environment.items()]
         command = self.host.ssh_command(
+            *("setpriv", f"--bounding-set=-all,{kept}", "--inh-caps=-all"),
             *("env", f"DBOPS_CODE={CODE}", f"CREDENTIALS_DIRECTORY={CREDENTIALS}", *given),
             *("python3", f"{CODE}/on_host.py", "program", *arguments),
         )

@@ -188,7 +188,7 @@ class Backup:
                 there = [row[0] for row in cursor.fetchall()]
         finally:
             connection.close()
-        drill_cluster.binaries_of(major)
+        drill_cluster.binaries_of(major, ("pg_dump", "pg_dumpall"), "The server")
         return version, int(major), superuser, chosen(self.spec, there)
 
     def _tool(self, name: str, major: int, *arguments: str) -> list[str]:

@@ -108,16 +108,16 @@ class Cluster:
         return [os.path.join(self.binaries, name), *where, *target, *arguments]
 
 
-def binaries_of(major: int) -> str:
+def binaries_of(major: int, tools: Sequence[str] = _PROGRAMS, whose: str = "The set") -> str:
     """Where PostgreSQL of this major version lies.
 
     :raises DbopsError: it is not installed, with the package's name.
     """
     directory = BINARIES.format(major=major)
-    for tool in ("initdb", "postgres", "pg_ctl", "pg_restore", "psql", "pg_amcheck"):
+    for tool in tools:
         if not os.access(os.path.join(directory, tool), os.X_OK):
             raise DbopsError(
-                f"The set is of PostgreSQL {major}, and {directory}/{tool} is not on this host",
+                f"{whose} is of PostgreSQL {major}, and {directory}/{tool} is not on this host",
                 f"Install postgresql-{major}.",
             )
     return directory

@@ -91,7 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         tell(f"dbops-postgres {given.job}: {error}")
     except Exception as error:
         tell(f"dbops-postgres {given.job}: {faults.told(error, tell)}")
-    return 2
+    return drift.ERROR if given.job == "drift" else 2
 
 
 def _run(given: Any) -> int:

@@ -9,6 +9,7 @@ import json
 import os
 import signal
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -56,6 +57,15 @@ def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(prune, "RECEIPTS", str(tmp_path / "drills"))
     (tmp_path / "sets").mkdir()
     return tmp_path
+
+
+@pytest.fixture(autouse=True)
+def handlers() -> Iterator[None]:
+    """The program sets its own."""
+    before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM)}
+    yield
+    for each, handler in before.items():
+        signal.signal(each, handler)
 
 
 def left(tmp_path: Path, job: str = "backup") -> dict[str, Any]:
@@ -157,14 +167,9 @@ def test_a_configuration_that_cannot_be_read_is_in_the_evidence(
 def test_a_signal_ends_a_job_in_words(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], number: signal.Signals
 ) -> None:
-    before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM)}
     monkeypatch.setattr(program, "_run", lambda _given: os.kill(os.getpid(), number))
-    try:
-        with pytest.raises(SystemExit) as caught:
-            program.main(["status"])
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
+    with pytest.raises(SystemExit) as caught:
+        program.main(["status"])
     assert caught.value.code == 2
     assert f"Interrupted by {number.name}" in capsys.readouterr().err
 
@@ -172,13 +177,8 @@ def test_a_signal_ends_a_job_in_words(
 def test_what_nobody_has_foreseen_has_words_and_a_place(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM)}
     monkeypatch.setattr(program, "_run", refuse(KeyError("x")))
-    try:
-        assert program.main(["status"]) == 2
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
+    assert program.main(["status"]) == 2
     lines = capsys.readouterr().err.splitlines()
     assert lines[-1].startswith("dbops-postgres status: KeyError: 'x'. Nobody has foreseen that")
     assert any("test_job_faults" in line for line in lines)
@@ -320,3 +320,10 @@ def test_a_disk_that_a_filter_finds_full_is_no_damaged_object() -> None:
     for text in ("age: write /x: no space left on device", "zstd: error 70 : Write error : No space left on device"):
         assert drill_load.full(text)
     assert not drill_load.full("age: error: no identity matched any of the recipients")
+
+
+def test_a_comparison_that_nobody_has_foreseen_does_not_say_that_schemas_differ(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(program, "_run", refuse(KeyError("x")))
+    assert program.main(["drift"]) == 1

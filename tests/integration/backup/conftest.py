@@ -162,7 +162,7 @@ def capabilities(job: str) -> list[str]:
 def forget(host: Host) -> None:
     """Make the host one without backups: it is shared with other tests, and a run that was killed leaves its own."""
     units = "s3 busy 's3-proxy-*'"
-    places = f"/etc/dbops-postgres /var/lib/dbops-postgres {CREDENTIALS} {LOCAL} {SCRATCH}"
+    places = f"/etc/dbops-postgres /var/lib/dbops-postgres {CREDENTIALS} {LOCAL} {SCRATCH} {SETS}"
     # A throwaway server or a small file system of a test that was killed.
     script = f"""
 systemctl stop {units} 2>/dev/null; systemctl reset-failed {units} 2>/dev/null
@@ -267,9 +267,10 @@ def saver(pg_server: Server) -> Iterator[Saver]:
 
 @pytest.fixture(scope="module")
 def drill_host(pg_server: Server) -> DrillHost:
-    """The host of the server, with today's code."""
+    """The host of the server, with today's code. A set that a run which was killed has left would be the newest."""
     host = host_of(pg_server)
     install(host)
+    forget(host)
     return DrillHost(host, pg_server)
 
 

@@ -15,9 +15,11 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +29,8 @@ LOGS = CHECKOUT / ".cache" / "logs"
 SANITY = CHECKOUT / ".cache" / "sanity"
 TAIL_LINES = 40
 TIMEOUT_SECONDS = 40 * 60
+ONE_AT_A_TIME = threading.Lock()
+RUNNING: set[subprocess.Popen[str]] = set()
 
 ENVIRONMENT = {
     "COLUMNS": "160",
@@ -120,20 +124,27 @@ def check(
     *,
     cwd: Path = CHECKOUT,
     environment: Mapping[str, str] | None = None,
+    alone: bool = True,
 ) -> Tally:
-    """Run a command with its output in the part's log, and print one line; on failure also the output's tail."""
-    print(f"{part:<12} {title:<22} ", end="", flush=True)
+    """Run a command with its output in the part's log, and print one line; on failure also the output's tail.
+
+    :param alone: False: others run beside it, so its line is printed when it is done.
+    """
+    begin = f"{part:<12} {title:<22} "
+    if alone:
+        print(begin, end="", flush=True)
     start = time.monotonic()
     status, output = _run(command, cwd, {**os.environ, **ENVIRONMENT, **(environment or {})})
     tally = count(status, output)
     log = LOGS / f"{part}.log"
-    with log.open("a") as file:
-        file.write(f"$ {' '.join(command)}\n{output}\n")
-    print(f"{tally!s:<34} {time.monotonic() - start:6.1f} s", flush=True)
+    lines = [f"{'' if alone else begin}{tally!s:<34} {time.monotonic() - start:6.1f} s"]
     if tally.failed:
-        for line in output.rstrip().splitlines()[-TAIL_LINES:]:
-            print(f"    {line}")
-        print(f"    whole log: {log.relative_to(CHECKOUT)}", flush=True)
+        lines += [f"    {line}" for line in output.rstrip().splitlines()[-TAIL_LINES:]]
+        lines.append(f"    whole log: {log.relative_to(CHECKOUT)}")
+    with ONE_AT_A_TIME:
+        with log.open("a") as file:
+            file.write(f"$ {' '.join(command)}\n{output}\n")
+        print("\n".join(lines), flush=True)
     return tally
 
 
@@ -152,6 +163,7 @@ def _run(command: Sequence[str], cwd: Path, environment: Mapping[str, str]) -> t
         )
     except OSError as error:
         return 127, str(error)
+    RUNNING.add(process)
     try:
         output = process.communicate(timeout=TIMEOUT_SECONDS)[0]
     except subprocess.TimeoutExpired:
@@ -159,9 +171,16 @@ def _run(command: Sequence[str], cwd: Path, environment: Mapping[str, str]) -> t
         output = process.communicate()[0]
         return 124, f"{output}\nStopped after {TIMEOUT_SECONDS / 60:.0f} minutes."
     except KeyboardInterrupt:
-        os.killpg(process.pid, signal.SIGTERM)
+        _stop()
         raise
+    finally:
+        RUNNING.discard(process)
     return process.returncode, output
+
+
+def _stop() -> None:
+    for process in list(RUNNING):
+        os.killpg(process.pid, signal.SIGTERM)
 
 
 def lint(_names: Sequence[str]) -> Tally:
@@ -218,18 +237,27 @@ def unit(_names: Sequence[str]) -> Tally:
 
 
 def integration(_names: Sequence[str]) -> Tally:
-    """Real PostgreSQL of each version."""
+    """Real PostgreSQL of each version, side by side: a server's tests share it, and keep one processor busy."""
     hosts = check("integration", "PostgreSQL 15 and 17", [sys.executable, "-m", "tests.integration.servers"])
     if hosts.failed:
         return hosts
-    return hosts + _pytest("integration", "tests/integration")
+    with ThreadPoolExecutor() as pool:
+        halves = [
+            pool.submit(_pytest, "integration", "tests/integration", *half)
+            for half in (("pytest, 17", "pg17"), ("pytest, 15 and others", "not pg17"))
+        ]
+        try:
+            return sum((half.result() for half in halves), hosts)
+        except KeyboardInterrupt:
+            _stop()
+            raise
 
 
-def _pytest(part: str, path: str) -> Tally:
-    report = LOGS / f"{part}.xml"
+def _pytest(part: str, path: str, title: str = "pytest", names: str = "") -> Tally:
+    report = LOGS / f"{' '.join(filter(None, [part, names]))}.xml".replace(" ", "-")
     report.unlink(missing_ok=True)
-    command = ["pytest", "-q", "--tb=short", f"--junit-xml={report}", path]
-    return check(part, "pytest", command, lambda status, _output: honest(status, junit(report)))
+    command = ["pytest", "-q", "--tb=short", f"--junit-xml={report}", *(["-k", names] if names else []), path]
+    return check(part, title, command, lambda status, _output: honest(status, junit(report)), alone=not names)
 
 
 def molecule(names: Sequence[str]) -> Tally:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shlex
 import socket
 import subprocess
@@ -166,7 +167,9 @@ def write_inventory(members: Iterable[Host]) -> None:
     inventory: dict[str, Any] = {"all": {"hosts": {host.name: host.variables for host in listed}}}
     path = inventory_path(listed[0].group)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(inventory, indent=2) + "\n")
+    new = path.with_name(f"{path.name}.{os.getpid()}")  # another process may be reading it
+    new.write_text(json.dumps(inventory, indent=2) + "\n")
+    new.replace(path)
 
 
 def _start(group: str, network: str, spec: HostSpec, reference: str, key: Path) -> None:

@@ -165,8 +165,8 @@ def connect(
         "keepalives_interval": 10,
         "keepalives_count": 3,
         "application_name": "dbops.postgres",
-        # Also of a database whose encoding is SQL_ASCII or LATIN1: else a name that it does not know is a traceback.
-        "client_encoding": "UTF8",
+        # Also of a database in SQL_ASCII or LATIN1: psycopg2 would take the bytes of a name for ASCII, and fail.
+        "client_encoding": None if pooled else "UTF8",
         "options": None
         if pooled
         else f"-c search_path= -c lock_timeout={LOCK_TIMEOUT} -c timezone=UTC -c client_min_messages=warning",

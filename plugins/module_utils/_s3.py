@@ -17,6 +17,7 @@ try:
     import boto3
     from botocore.config import Config
     from botocore.exceptions import BotoCoreError, ClientError
+    from urllib3.exceptions import HTTPError
 
     HAS_BOTO3 = True
 except ImportError:
@@ -26,6 +27,9 @@ except ImportError:
         """Never raised without boto3."""
 
     class BotoCoreError(Exception):  # type: ignore[no-redef]
+        """Never raised without boto3."""
+
+    class HTTPError(Exception):  # type: ignore[no-redef]
         """Never raised without boto3."""
 
 
@@ -57,7 +61,7 @@ def client(where: Endpoint, keys: Mapping[str, str] | None = None, connections: 
 
     :param keys: ``access_key_id``, ``secret_access_key``, ``session_token``; empty: what boto3 finds (environment,
         instance profile).
-    :raises DbopsError: boto3 is missing.
+    :raises DbopsError: boto3 is missing, or the endpoint or the region is none.
     """
     if not HAS_BOTO3:
         raise DbopsError("boto3 is missing on this host", "Install the package python3-boto3.")
@@ -69,14 +73,22 @@ def client(where: Endpoint, keys: Mapping[str, str] | None = None, connections: 
     }
     if where.path_style:
         options["s3"] = {"addressing_style": "path"}
-    given = keys or {}
+    try:
+        return _client(where, keys or {}, _config(options, where.checksums))
+    except (BotoCoreError, ValueError) as error:
+        raise DbopsError(
+            f"No client for {where.endpoint or 'S3'}: {' '.join(str(error).split())}",
+            "Look at endpoint (https://host:port) and region, and at AWS_* of the environment.",
+        ) from None
+
+
+def _client(where: Endpoint, given: Mapping[str, str], config: Any) -> Any:
     session = boto3.session.Session(
         aws_access_key_id=given.get("access_key_id"),
         aws_secret_access_key=given.get("secret_access_key"),
         aws_session_token=given.get("session_token"),
         region_name=where.region or None,
     )
-    config = _config(options, where.checksums)
     return session.client("s3", endpoint_url=where.endpoint or None, verify=where.ca or None, config=config)
 
 
@@ -96,7 +108,9 @@ def explained(name: str, what: str) -> Generator[None, None, None]:
         code = code_of(error)
         said = error.response.get("Error", {}).get("Message", "")
         raise DbopsError(f"{name}: cannot {what}: {code} {said}".rstrip(), _remedy(code)) from None
-    except BotoCoreError as error:
+    except FileNotFoundError:
+        raise  # the caller's own word for an object that is not there
+    except (BotoCoreError, HTTPError, OSError) as error:  # HTTPError: TLS that breaks in the middle of an object
         raise DbopsError(
             f"{name}: cannot {what}: {' '.join(str(error).split())}",
             "Look at the network, the endpoint, its certificate and the keys.",

@@ -72,21 +72,30 @@ def main() -> None:
     if changed and not module.check_mode:
         if not os.path.isdir(os.path.dirname(path)):
             module.fail_json(msg=f"The directory of {path} does not exist. Nothing was changed. Make it first.")
-        new = f"{path}.new"
-        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o700)
-        with open(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chown(new, 0, 0)
-        os.chmod(new, MODE)
-        os.replace(new, path)
+        try:
+            _write(path, content)
+        except OSError as error:
+            module.fail_json(
+                msg=f"{path} cannot be written: {error.strerror}. It is as it was. Look at its file system."
+            )
     module.exit_json(
         changed=changed,
         path=path,
         sha256=hashlib.sha256(content).hexdigest(),
         diff={"before": f"{path}: {found}\n" if found else "", "after": f"{path}: {wanted}\n"},
     )
+
+
+def _write(path: str, content: bytes) -> None:
+    new = f"{path}.new"
+    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o700)
+    with open(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    os.chown(new, 0, 0)
+    os.chmod(new, MODE)
+    os.replace(new, path)
 
 
 def _found(path: str) -> str:

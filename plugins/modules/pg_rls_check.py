@@ -187,6 +187,7 @@ score:
 """
 
 from dataclasses import replace
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -221,10 +222,13 @@ def main() -> None:
     )
     params = module.params
     files = {}
+    more: dict[str, Any] = {}
     try:
         outcome = _run(module)
         if params["write_snapshot"]:
             files[params["snapshot"]] = snapshot.dump(cells.complete(outcome.matrix))
+        if outcome.score:
+            more["score"] = outcome.score.as_dict()
     except DbopsError as error:
         module.fail_json(msg=str(error))
     finish(
@@ -237,7 +241,7 @@ def main() -> None:
         database=outcome.database,
         matrix=outcome.matrix,
         narrowed=outcome.narrowed,
-        **({"score": outcome.score.as_dict()} if outcome.score else {}),
+        **more,
     )
 
 

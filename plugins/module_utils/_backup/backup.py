@@ -13,7 +13,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Generator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
@@ -23,6 +23,7 @@ from ansible_collections.dbops.postgres.plugins.module_utils._backup import (
     backup_directory,
     contents,
     drill_cluster,
+    faults,
     manifest,
     target,
 )
@@ -34,12 +35,14 @@ from ansible_collections.dbops.postgres.plugins.module_utils._backup.manifest im
     StoredObject,
 )
 from ansible_collections.dbops.postgres.plugins.module_utils._backup.target import Target
+from ansible_collections.dbops.postgres.plugins.module_utils._evidence import replace
 from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError
 from ansible_collections.dbops.postgres.plugins.module_utils._postgres import Login
 
 # pg_dump compresses with zstd itself from this version on.
 _ZSTD_INSIDE = 16
 _NAMES = 3
+_TELL_SECONDS = 0.5
 _LOG = "Look at PostgreSQL's log; the next run begins anew."
 _DATABASES = """
 SELECT datname FROM pg_catalog.pg_database
@@ -141,7 +144,8 @@ class Backup:
             return
         except (OSError, ValueError, KeyError, TypeError):
             left = ""
-        os.unlink(self.state)
+        with faults.named(self.state):
+            os.unlink(self.state)
         if self.spec.scratch:
             backup_directory.remove(self.spec.scratch)
         if not target.SET_ID.fullmatch(left):
@@ -156,16 +160,16 @@ class Backup:
 
     @contextlib.contextmanager
     def _written(self, set_id: str) -> Generator[None, None, None]:
-        with open(f"{self.state}.new", "w", encoding="utf-8") as file:
-            json.dump({"set": set_id, "pid": os.getpid()}, file)
-        os.replace(f"{self.state}.new", self.state)
+        with faults.named(self.state):
+            replace(self.state, json.dumps({"set": set_id, "pid": os.getpid()}))
         try:
             yield
         except BaseException:
             self._remove(set_id, self.fan.touched)
             raise
         finally:
-            os.unlink(self.state)
+            with contextlib.suppress(OSError):  # the next run finds a set that is complete, or nothing
+                os.unlink(self.state)
         self._remove(set_id, self.fan.touched & set(self.fan.failed))
 
     def _remove(self, set_id: str, names: set[str]) -> None:
@@ -184,7 +188,7 @@ class Backup:
                 there = [row[0] for row in cursor.fetchall()]
         finally:
             connection.close()
-        drill_cluster.binaries_of(major)
+        drill_cluster.binaries_of(major, ("pg_dump", "pg_dumpall"), "The server")
         return version, int(major), superuser, chosen(self.spec, there)
 
     def _tool(self, name: str, major: int, *arguments: str) -> list[str]:
@@ -228,7 +232,7 @@ class Backup:
                     dump = self._dump(set_id, name, major, size, snapshot, holder)
                     held = tables.result()
                 except BaseException:
-                    _postgres.cancel(looker)
+                    _end(tables, looker)
                     raise
         finally:
             looker.close()
@@ -267,9 +271,12 @@ class Backup:
         endings = [".dump", ".tar" if parallel else "", "" if inside else ".zst", ".age" if encrypted else ""]
         stored = quote(name, safe="") + "".join(endings)
         report = self.progress
+        told = 0.0
 
         def progress(so_far: int) -> None:
-            if report:
+            nonlocal told
+            if report and time.monotonic() - told >= _TELL_SECONDS:  # each time asks the server which table it is
+                told = time.monotonic()
                 report(name, so_far, _copying(holder))
 
         with contextlib.ExitStack() as stack:
@@ -294,6 +301,13 @@ class Backup:
             target.put(place, made.id, manifest.COMPLETE, manifest.complete(text).encode())
 
         self.fan.each(whole)
+
+
+def _end(tables: Future[dict[str, contents.TableContents]], looker: Any) -> None:
+    """Cancel it, also when it is just between two tables: the next would else be counted to its end."""
+    while not tables.done():
+        _postgres.cancel(looker)
+        wait([tables], timeout=0.2)
 
 
 def _has(place: Target, set_id: str) -> bool:

@@ -12,7 +12,7 @@ import os
 import shutil
 from collections.abc import Generator, Sequence
 
-from ansible_collections.dbops.postgres.plugins.module_utils._backup import drill_cluster
+from ansible_collections.dbops.postgres.plugins.module_utils._backup import drill_cluster, faults
 from ansible_collections.dbops.postgres.plugins.module_utils._backup.receipt import size_of
 from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError
 
@@ -36,8 +36,9 @@ def dumped(scratch: str, command: Sequence[str], size: int) -> Generator[list[st
             f"{scratch} has {size_of(free)} free, the database is {size_of(size)}",
             "Give the scratch directory that much room, or dump with one job, which needs none.",
         )
-    os.mkdir(path, 0o700)
-    drill_cluster.give(path)
+    with faults.named(path):
+        os.mkdir(path, 0o700)
+        drill_cluster.give(path)
     try:
         done = drill_cluster.run([*command, f"--file={path}"])
         if done.returncode != 0:
@@ -52,4 +53,5 @@ def remove(scratch: str) -> None:
     """Remove what is there of a dump."""
     path = os.path.join(scratch, _DIRECTORY)
     if os.path.isdir(path) and not os.path.islink(path):
-        shutil.rmtree(path)
+        with faults.named(path, "Remove it by hand: it holds a dump in clear.", "It is still there."):
+            shutil.rmtree(path)

@@ -76,9 +76,12 @@ def backup_from(data: Mapping[str, Any]) -> BackupSpec:
     given = {key: value for key, value in data.items() if key != "keep"}
     for key in ("databases", "exclude", "recipients"):
         items = given.get(key) or []
-        if isinstance(items, str) or not all(isinstance(item, str) and item for item in items):
+        if not isinstance(items, (list, tuple)) or not all(isinstance(item, str) and item for item in items):
             raise DbopsError(f"backup: {key} is {items!r}", "Give a list of names.")
         given[key] = tuple(items)
+    for key in ("cluster", "socket", "level"):
+        if not isinstance(given.get(key, ""), str):
+            raise DbopsError(f"backup: {key} is {given[key]!r}", "Give text.")
     found = BackupSpec(**given, keep=Keep(**keep))
     _check(found)
     return found

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import IO
 
-from ansible_collections.dbops.postgres.plugins.module_utils._backup import drill_cluster
+from ansible_collections.dbops.postgres.plugins.module_utils._backup import drill_cluster, faults
 from ansible_collections.dbops.postgres.plugins.module_utils._backup.target import Target, Writer
 from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError
 
@@ -49,7 +49,7 @@ class Fan:
             except DbopsError as error:
                 self.failed[target.name] = f"{error.problem.rstrip('.')}. {error.remedy}"
             except OSError as error:
-                self.failed[target.name] = f"{target.name}: {error.strerror or error}"
+                self.failed[target.name] = f"{target.name}: {faults.said(error)}. Look at what this target lies on."
         if not self.alive:
             raise DbopsError(" ".join(self.failed.values()).rstrip("."), "No target has taken the backup.")
 
@@ -117,7 +117,8 @@ class _chain:  # noqa: N801 # reads as a verb
         return out
 
     def _start(self, command: Sequence[str]) -> None:
-        said: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 # lives as long as its process
+        with faults.named(f"A temporary file for what {command[0]} says"):
+            said: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 # lives as long as its process
         before = self._running[-1][1].stdout if self._running else subprocess.DEVNULL
         try:
             process = subprocess.Popen(
@@ -132,6 +133,11 @@ class _chain:  # noqa: N801 # reads as a verb
         except FileNotFoundError:
             said.close()
             raise DbopsError(f"{command[0]} is not on this host", f"Install {command[0].rpartition('/')[2]}.") from None
+        except OSError as error:
+            said.close()
+            raise DbopsError(
+                f"{command[0]} cannot be started: {error.strerror}", "Look at its permissions, and at the memory."
+            ) from None
         if before not in (None, subprocess.DEVNULL):
             before.close()  # type: ignore[union-attr] # the next process has it
         self._running.append((command[0].rpartition("/")[2], process, said))
@@ -146,7 +152,10 @@ class _chain:  # noqa: N801 # reads as a verb
             self._end()
 
     def _problem(self, name: str, process: subprocess.Popen[bytes], said: IO[bytes]) -> str:
-        status = process.wait(timeout=_END_SECONDS)
+        try:
+            status = process.wait(timeout=_END_SECONDS)
+        except subprocess.TimeoutExpired:
+            return f"{name}: has not ended {_END_SECONDS} s after its last byte, and was killed"
         if status == 0:
             return ""
         said.seek(0)

@@ -21,6 +21,7 @@ from ansible_collections.dbops.postgres.plugins.module_utils._backup import (
     drill_load,
     drill_prove,
     drill_set,
+    faults,
     restore_fetch,
 )
 from ansible_collections.dbops.postgres.plugins.module_utils._backup.drill_cluster import Cluster
@@ -89,8 +90,13 @@ class Steps:
         except DbopsError as error:
             note.problems.append(error.problem)
             note.remedy, status, goes_on = error.remedy, ERROR, False
+        except OSError as error:
+            note.problems.append(faults.said(error))
+            note.remedy = "Look at the disks of this host, and at the set's target. The backup was not judged."
+            status, goes_on = ERROR, False
         except Exception as error:  # a receipt is due whatever it was
-            note.problems.append(f"{type(error).__name__}: {' '.join(str(error).split())}")
+            note.problems.append(faults.said(error))
+            note.remedy = "Hold the drill again: the backup was not judged."
             status, goes_on = ERROR, False
         except BaseException:
             self._add(DrillStep(name, ERROR, time.monotonic() - begun, note.detail, ("interrupted",)))
@@ -122,20 +128,28 @@ class Drill:
     host: str = ""
     tell: Callable[[str], None] = lambda _line: None
     clock: Callable[[], float] = time.time
-    steps: Steps = field(init=False)
     name: str = ""
     chosen: Manifest | None = None
     restored: list[RestoredDatabase] = field(default_factory=list)
     compared: dict[str, Comparison] = field(default_factory=dict)
     rto_seconds: float = 0.0
+    started: float = 0.0
+    begun: float = 0.0
+
+    def __post_init__(self) -> None:
+        """No step is made yet."""
+        self.steps = Steps(self.tell)
 
     def hold(self) -> Receipt:
         """Hold the drill; never raises for what it finds, only when it is interrupted."""
-        self.steps = Steps(self.tell)
-        started, begun = self.clock(), time.monotonic()
+        self.started, self.begun = self.clock(), time.monotonic()
         with suppress(_StopError):
-            self._hold(started, begun)
-        found = self.chosen
+            self._hold(self.started, self.begun)
+        return self.receipt()
+
+    def receipt(self) -> Receipt:
+        """The receipt of what was done so far."""
+        found, started = self.chosen, self.started
         moment = datetime.datetime.fromtimestamp(started, datetime.timezone.utc)
         return Receipt(
             id=f"{moment:%Y%m%dT%H%M%SZ}-{self.name.rpartition('-')[2] or 'none'}",
@@ -144,7 +158,7 @@ class Drill:
             target=self.target.name,
             set_time=found.time if found else 0.0,
             started=started,
-            seconds=time.monotonic() - begun,
+            seconds=time.monotonic() - self.begun,
             rto_seconds=self.rto_seconds,
             rpo_seconds=max(started - found.time, 0.0) if found else 0.0,
             rto_target_seconds=self.spec.rto_target_minutes * 60,
@@ -232,6 +246,10 @@ class Drill:
             return f"object {item.name} has {came.size} bytes, the manifest says {item.size}"
         if came.sha256 != item.sha256:
             return f"object {item.name} is damaged: its sha256 is {came.sha256}, the manifest says {item.sha256}"
+        if drill_load.full(came.problem):
+            raise DbopsError(
+                f"object {item.name}: {came.problem}", "Give the scratch directory more room (restore_drill_scratch)."
+            )
         return f"object {item.name}: {came.problem}" if came.problem else ""
 
     def _listing(self, made: Cluster, item: StoredObject, problems: list[str]) -> int:

@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.dbops.postgres.plugins.module_utils import _postgres
+from ansible_collections.dbops.postgres.plugins.module_utils._backup import faults
 from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError
 from ansible_collections.dbops.postgres.plugins.module_utils._postgres import Login
 
@@ -107,16 +108,16 @@ class Cluster:
         return [os.path.join(self.binaries, name), *where, *target, *arguments]
 
 
-def binaries_of(major: int) -> str:
+def binaries_of(major: int, tools: Sequence[str] = _PROGRAMS, whose: str = "The set") -> str:
     """Where PostgreSQL of this major version lies.
 
     :raises DbopsError: it is not installed, with the package's name.
     """
     directory = BINARIES.format(major=major)
-    for tool in ("initdb", "postgres", "pg_ctl", "pg_restore", "psql", "pg_amcheck"):
+    for tool in tools:
         if not os.access(os.path.join(directory, tool), os.X_OK):
             raise DbopsError(
-                f"The set is of PostgreSQL {major}, and {directory}/{tool} is not on this host",
+                f"{whose} is of PostgreSQL {major}, and {directory}/{tool} is not on this host",
                 f"Install postgresql-{major}.",
             )
     return directory
@@ -136,17 +137,30 @@ def environment() -> dict[str, str]:
 def run(
     command: Sequence[str], *, timeout: float | None = None, text: bytes = b""
 ) -> subprocess.CompletedProcess[bytes]:
-    """Run a tool as the right user with the right environment."""
-    return subprocess.run(
-        command,
-        input=text,
-        capture_output=True,
-        timeout=timeout,
-        check=False,
-        env=environment(),
-        cwd="/",
-        **identity(),
-    )
+    """Run a tool as the right user with the right environment.
+
+    :raises DbopsError: it cannot be started, or does not end in time.
+    """
+    tool = os.path.basename(command[0])
+    try:
+        return subprocess.run(
+            command,
+            input=text,
+            capture_output=True,
+            timeout=timeout,
+            check=False,
+            env=environment(),
+            cwd="/",
+            **identity(),
+        )
+    except subprocess.TimeoutExpired:
+        raise DbopsError(
+            f"{tool} has not ended after {timeout:g} s, and was killed", "Look at the load and the disks of this host."
+        ) from None
+    except OSError as error:
+        raise DbopsError(
+            f"{command[0]} cannot be started: {error.strerror}", "Look at its permissions, and at the memory."
+        ) from None
 
 
 def identity() -> dict[str, Any]:
@@ -154,14 +168,24 @@ def identity() -> dict[str, Any]:
     name = account()
     if name is None:
         return {}
-    entry = pwd.getpwnam(name)
+    entry = _entry(name)
     return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
+
+
+def _entry(name: str) -> pwd.struct_passwd:
+    try:
+        return pwd.getpwnam(name)
+    except KeyError:
+        raise DbopsError(
+            f"There is no user {name} on this host, as whom PostgreSQL's tools have to run",
+            "Install PostgreSQL's server from Debian's packages, which make it.",
+        ) from None
 
 
 def give(path: str) -> None:
     """Let the user of the tools have a file or directory that we made, with what is in it."""
     if name := account():
-        entry = pwd.getpwnam(name)
+        entry = _entry(name)
         os.chown(path, entry.pw_uid, entry.pw_gid)
         for directory, _directories, names in os.walk(path):
             for inside in names:
@@ -183,11 +207,12 @@ def area(path: str) -> str:
                 f"The scratch directory {path} lies in the data directory {above}", "Give it a directory of its own."
             )
         above = os.path.dirname(above)
-    os.makedirs(path, mode=0o700, exist_ok=True)
-    owner = pwd.getpwnam(name).pw_uid if (name := account()) else os.geteuid()
-    if os.geteuid() == 0 and not os.listdir(path):
-        os.chown(path, owner, -1)
-    found = os.stat(path)
+    owner = _entry(name).pw_uid if (name := account()) else os.geteuid()
+    with faults.named(f"The scratch directory {path}"):
+        os.makedirs(path, mode=0o700, exist_ok=True)
+        if os.geteuid() == 0 and not os.listdir(path):
+            os.chown(path, owner, -1)
+        found = os.stat(path)
     if found.st_uid not in (0, owner) or stat.S_IMODE(found.st_mode) & 0o022:
         raise DbopsError(
             f"The scratch directory {path} can be written by others",
@@ -203,8 +228,9 @@ def alone(path: str) -> Generator[None, None, None]:
     :raises DbopsError: another drill holds it.
     """
     lock = os.path.join(path, "lock")
-    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    give(lock)  # a drill by root must not keep the user of the tools out
+    with faults.named(lock):
+        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        give(lock)  # a drill by root must not keep the user of the tools out
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -306,15 +332,22 @@ def cluster(path: str, major: int, superuser: str, about: Mapping[str, str]) -> 
     name = f"drill-{secrets.token_hex(6)}"
     made = Cluster(name, os.path.join(path, name), binaries, superuser, major)
     marker = os.path.join(path, f"{name}.json")
-    descriptor = os.open(marker, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with open(descriptor, "w", encoding="utf-8") as file:
-        json.dump({"made_by": "dbops-postgres drill", "pid": os.getpid(), **about}, file)
-        file.flush()
-        os.fsync(file.fileno())
     try:
-        for directory in (made.directory, made.socket, made.files):
-            os.mkdir(directory, 0o700)
-            give(directory)
+        with faults.named(marker):
+            descriptor = os.open(marker, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with open(descriptor, "w", encoding="utf-8") as file:
+                json.dump({"made_by": "dbops-postgres drill", "pid": os.getpid(), **about}, file)
+                file.flush()
+                os.fsync(file.fileno())
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(marker)
+        raise
+    try:
+        with faults.named(made.directory):
+            for directory in (made.directory, made.socket, made.files):
+                os.mkdir(directory, 0o700)
+                give(directory)
         yield made
     finally:
         remove(path, name)
@@ -334,7 +367,8 @@ def start(made: Cluster, settings: Mapping[str, str]) -> None:
         raise DbopsError(f"initdb: {_tail(done.stderr)}", "Mend this on the drill host, and hold the drill again.")
     own = {"cluster_name": made.name, "unix_socket_directories": made.socket, "port": str(PORT)}
     lines = [f"{key} = {_quoted(value)}" for key, value in {**SETTINGS, **settings, **own}.items()]
-    with open(os.path.join(made.data, "postgresql.auto.conf"), "a", encoding="utf-8") as file:
+    path = os.path.join(made.data, "postgresql.auto.conf")
+    with faults.named(path), open(path, "a", encoding="utf-8") as file:
         file.write("\n".join(lines) + "\n")
     command = [os.path.join(made.binaries, "pg_ctl"), "start", f"--pgdata={made.data}", f"--log={made.log}"]
     done = run([*command, "--silent", "--wait", f"--timeout={START_SECONDS}"], timeout=START_SECONDS + 10)
@@ -353,7 +387,8 @@ def assert_own(made: Cluster) -> None:
     """
     connection = _postgres.connect(made.login, autocommit=True)
     try:
-        with connection.cursor() as cursor:
+        lost = _postgres.reported(f"The throwaway server {made.name}", "Look at the memory and the disks of this host.")
+        with lost, connection.cursor() as cursor:
             cursor.execute("SELECT current_setting('data_directory'), current_setting('cluster_name')")
             found = cursor.fetchone()
     finally:

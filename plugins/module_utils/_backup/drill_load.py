@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import locale
 import os
+import subprocess
 from collections.abc import Iterable, Mapping
 
 from ansible_collections.dbops.postgres.plugins.module_utils import _postgres
@@ -18,6 +19,15 @@ from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsE
 
 _GLOBALS_SECONDS = 600
 _LIST_SECONDS = 600
+# A server or a tool that was killed, for want of memory or by a person, says nothing of the backup.
+_SERVER_IS_GONE = (
+    "server closed the connection unexpectedly",
+    "terminating connection",
+    "the database system is",
+    "connection to server on socket",
+    "could not fork",
+    "out of memory",
+)
 
 # Extensions that PostgreSQL creates only when their library was loaded at the start, and what keeps their background
 # workers still: a drill must run no job of production.
@@ -53,7 +63,7 @@ def restore_globals(made: Cluster, text: str) -> None:
     command = made.tool("psql", "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--file=-", database="template1")
     done = drill_cluster.run(command, text=for_scratch(text, made.superuser).encode(), timeout=_GLOBALS_SECONDS)
     if done.returncode != 0:
-        raise _failed("psql", done.stderr)
+        raise _failed(made, "psql", done)
 
 
 def missing_extensions(made: Cluster, wanted: Mapping[str, Mapping[str, str]]) -> list[str]:
@@ -117,7 +127,7 @@ def listing(made: Cluster, path: str) -> int:
     command = [os.path.join(made.binaries, "pg_restore"), "--list", path]
     done = drill_cluster.run(command, timeout=_LIST_SECONDS)
     if done.returncode != 0:
-        raise _failed("pg_restore --list", done.stderr)
+        raise _failed(made, "pg_restore --list", done)
     return sum(not line.startswith(b";") for line in done.stdout.splitlines() if line)
 
 
@@ -141,15 +151,26 @@ def restore(made: Cluster, path: str, jobs: int) -> None:
     command = made.tool("pg_restore", "--exit-on-error", "--create", f"--jobs={jobs}", path, database="template1")
     done = drill_cluster.run(command)
     if done.returncode != 0:
-        raise _failed("pg_restore", done.stderr)
+        raise _failed(made, "pg_restore", done)
 
 
-def _failed(tool: str, said: bytes) -> Exception:
+def _failed(made: Cluster, tool: str, done: subprocess.CompletedProcess[bytes]) -> Exception:
     """What a tool that failed says of the backup, or of this host."""
-    text = f"{tool}: {last_lines(said)}"
-    if b"No space left on device" in said:
+    text = f"{tool}: {last_lines(done.stderr) or f'status {done.returncode}'}"
+    if full(text):
         return DbopsError(text, "Give the scratch directory more room (restore_drill_scratch).")
+    if done.returncode < 0 or any(word in text for word in _SERVER_IS_GONE):
+        log = drill_cluster.log_tail(made)
+        return DbopsError(
+            f"{text}{f'; the server says: {log}' if log else ''}",
+            "Look at the memory of this host: journalctl -k. The backup was not judged.",
+        )
     return BackupError([text], "This set cannot be restored: take a new backup.")
+
+
+def full(text: str) -> bool:
+    """Whether a tool says that a disk of this host is full, which says nothing of the backup."""
+    return "no space left on device" in text.lower() or "disk quota exceeded" in text.lower()
 
 
 def last_lines(text: bytes, most: int = 4) -> str:

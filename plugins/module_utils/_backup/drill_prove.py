@@ -13,6 +13,7 @@ from ansible_collections.dbops.postgres.plugins.module_utils import _postgres
 from ansible_collections.dbops.postgres.plugins.module_utils._backup import drill_cluster
 from ansible_collections.dbops.postgres.plugins.module_utils._backup.drill_cluster import Cluster
 from ansible_collections.dbops.postgres.plugins.module_utils._backup.drill_spec import Newest, Smoke
+from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError
 from ansible_collections.dbops.postgres.plugins.module_utils._postgres import Login
 
 with contextlib.suppress(ImportError):  # _postgres.connect says that it is missing
@@ -20,6 +21,7 @@ with contextlib.suppress(ImportError):  # _postgres.connect says that it is miss
     from psycopg2 import sql
 
 _MOST_LINES = 20
+_CORRUPT = 2  # pg_amcheck's exit status; 1: it could not look
 
 # Our own sessions begin with an empty search_path; this is the one that the database declares.
 _SEARCH_PATH = """
@@ -38,8 +40,11 @@ def amcheck(made: Cluster, database: str, jobs: int) -> list[str]:
     lines = [" ".join(line.split()) for line in said if line.strip() and not line.startswith("query was:")]
     if done.returncode == 0:
         return []
+    if done.returncode != _CORRUPT:
+        text = " ".join(lines[:_MOST_LINES]) or f"status {done.returncode}"
+        raise DbopsError(f"database {database}: {text}", "pg_amcheck could not look at all of it on this host.")
     return [f"database {database}: {line}" for line in lines[:_MOST_LINES]] or [
-        f"database {database}: pg_amcheck fails"
+        f"database {database}: pg_amcheck finds it corrupt"
     ]
 
 

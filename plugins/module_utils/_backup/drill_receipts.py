@@ -11,6 +11,7 @@ import glob
 import json
 import os
 
+from ansible_collections.dbops.postgres.plugins.module_utils._backup import faults
 from ansible_collections.dbops.postgres.plugins.module_utils._backup.receipt import (
     Receipt,
     expired,
@@ -24,25 +25,31 @@ def save(receipt: Receipt, directory: str, keep: int) -> str:
     """Write both files, each at once and whole, and remove the oldest; the path of the JSON file.
 
     They name databases and tables, no rows: readable for the group, so that a monitoring agent can be let in.
+
+    :raises DbopsError: they cannot be written.
     """
-    os.makedirs(directory, mode=0o750, exist_ok=True)
     started = datetime.datetime.fromtimestamp(receipt.started, datetime.timezone.utc)
     path = os.path.join(directory, receipt.id)
-    _write(f"{path}.md", to_markdown(receipt, started.strftime("%Y-%m-%d %H:%M:%S UTC")))
-    _write(f"{path}.json", to_json(receipt))
+    with faults.named(f"The receipt {path}.json cannot be written", untouched=""):
+        os.makedirs(directory, mode=0o750, exist_ok=True)
+        _write(f"{path}.md", to_markdown(receipt, started.strftime("%Y-%m-%d %H:%M:%S UTC")))
+        _write(f"{path}.json", to_json(receipt))
     names = [os.path.basename(name)[: -len(".json")] for name in glob.glob(os.path.join(directory, "*.json"))]
     for name in expired(names, keep):
         for suffix in (".json", ".md"):
-            with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(OSError):
                 os.unlink(os.path.join(directory, name + suffix))
     return f"{path}.json"
+
+
+_UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError)
 
 
 def read(directory: str) -> list[Receipt]:
     """All receipts that can be read, the oldest first."""
     found = []
     for path in sorted(glob.glob(os.path.join(directory, "*.json"))):
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError), open(path, encoding="utf-8") as file:
+        with contextlib.suppress(*_UNREADABLE), open(path, encoding="utf-8") as file:
             found.append(from_dict(json.load(file)))
     return found
 

@@ -43,12 +43,14 @@ def opened(target: Target, set_id: str) -> Manifest:
     """The manifest of a set.
 
     :raises BackupError: it is not the one that completed the set.
+    :raises DbopsError, OSError: the target cannot be read, which says nothing of the set.
     """
     try:
         parts = [b"".join(target.read(set_id, name)) for name in (manifest.COMPLETE, manifest.MANIFEST)]
-        return manifest.parse(set_id, *parts)
     except FileNotFoundError as error:
         raise BackupError([f"set {set_id}: {error.filename or error} is missing"]) from None
+    try:
+        return manifest.parse(set_id, *parts)
     except DbopsError as error:
         raise BackupError([error.problem.rstrip(".")], error.remedy) from None
 

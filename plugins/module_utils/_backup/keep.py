@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from ansible_collections.dbops.postgres.plugins.module_utils._backup.backup_spec import Keep
-from ansible_collections.dbops.postgres.plugins.module_utils._backup.target import Found
+from ansible_collections.dbops.postgres.plugins.module_utils._backup.target import Found, time_of
 
 INCOMPLETE_SECONDS = 86400.0
 
@@ -22,11 +22,6 @@ class Decision:
     id: str
     stays: bool
     reason: str
-
-
-def time_of(set_id: str) -> datetime.datetime:
-    """When a set was begun, by its name."""
-    return datetime.datetime.strptime(set_id[:16], "%Y%m%dT%H%M%SZ").replace(tzinfo=datetime.timezone.utc)
 
 
 def decide(sets: Sequence[Found], keep: Keep, now: float, verified: Iterable[str]) -> list[Decision]:

@@ -26,6 +26,12 @@ SCHEMA_VERSION = 1
 MANIFEST = "manifest.json"
 COMPLETE = "complete.json"
 LEVELS = ("counts", "hashes")
+_KINDS: dict[str, tuple[type, ...]] = {
+    "major": (int,),
+    "time": (int, float),
+    **dict.fromkeys(("id", "cluster", "server_version", "superuser", "level"), (str,)),
+}
+_END_OF_TIME = 1e11  # beyond it no moment can be shown
 
 
 @dataclass(frozen=True)
@@ -115,7 +121,7 @@ def parse(set_id: str, marker: bytes, manifest: bytes) -> Manifest:
     """
     try:
         said = json.loads(marker)["sha256"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise _wrong(f"{COMPLETE} of set {set_id} cannot be read") from None
     if hashlib.sha256(manifest).hexdigest() != said:
         raise _wrong(f"{MANIFEST} of set {set_id} is not the one that {COMPLETE} names: it was changed or exchanged")
@@ -124,7 +130,7 @@ def parse(set_id: str, marker: bytes, manifest: bytes) -> Manifest:
         if data["schema_version"] != SCHEMA_VERSION:
             raise _wrong(f"The manifest of set {set_id} has the format {data['schema_version']!r}, known is 1")
         found = _manifest(data)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise _wrong(f"{MANIFEST} of set {set_id} cannot be read: {error!r}") from None
     if found.id != set_id:
         raise _wrong(f"The manifest of set {set_id} is that of set {found.id}: the two were exchanged")
@@ -137,11 +143,26 @@ def _wrong(problem: str) -> DbopsError:
 
 def _manifest(data: Mapping[str, Any]) -> Manifest:
     given = {key: value for key, value in data.items() if key not in ("schema_version", "globals", "databases")}
+    # The major version becomes a part of a path, the time a part of a sum.
+    for key, kinds in _KINDS.items():
+        if type(given[key]) not in kinds:
+            raise ValueError(f"{key} is {given[key]!r}")
+    if not 0 <= given["time"] < _END_OF_TIME:
+        raise ValueError(f"time is {given['time']!r}")
     return Manifest(
         **given,
-        globals=StoredObject(**data["globals"]),
+        globals=_stored(data["globals"]),
         databases=tuple(_database(item) for item in data["databases"]),
     )
+
+
+def _stored(data: Mapping[str, Any]) -> StoredObject:
+    found = StoredObject(**data)
+    if not isinstance(found.name, str) or "/" in found.name or found.name in ("", ".", ".."):
+        raise ValueError(f"the name of an object is {found.name!r}")
+    if type(found.size) is not int:
+        raise ValueError(f"the size of {found.name} is {found.size!r}")
+    return found
 
 
 def _database(data: Mapping[str, Any]) -> DumpedDatabase:
@@ -149,7 +170,7 @@ def _database(data: Mapping[str, Any]) -> DumpedDatabase:
     return DumpedDatabase(
         **{
             **data,
-            "dump": StoredObject(**data["dump"]),
+            "dump": _stored(data["dump"]),
             "roles": tuple(data["roles"]),
             "contents": Contents(
                 tables={name: TableContents(**item) for name, item in held["tables"].items()},

@@ -17,6 +17,7 @@ from ansible_collections.dbops.postgres.plugins.module_utils._backup import (
     drill_cluster,
     drill_load,
     drill_set,
+    faults,
     restore_database,
     restore_fetch,
     restore_plan,
@@ -109,7 +110,7 @@ class Restore:
             self.tell(f"An interrupted restore has left {name}; when nobody looks at it: DROP DATABASE {name};")
         begun = time.monotonic()
         area = drill_cluster.area(self.scratch)
-        with drill_cluster.alone(area):
+        with drill_cluster.alone(area), faults.named(f"The restore of {self.spec.database!r}"):
             drill_cluster.leftovers(area)
             self._able(area)
             about = {"set": self.found.id, "restore": self.names.new}
@@ -117,7 +118,8 @@ class Restore:
                 path = self._fetch(place)
                 compared = self._load(place, path)
         if self.spec.in_place:
-            restore_database.take_over(self.login, self.spec.database, self.names.new)
+            self.tell(f"{self.names.new} takes the place of {self.spec.database}")
+            restore_database.take_over(self.login, self.spec.database, self.names.new, self.names.kept)
             with self.holding():
                 restore_database.swap(self.login, self.spec.database, self.names.new, self.names.kept)
             self.tell(f"{self.spec.database} is the restored one; what it was is {self.names.kept}")
@@ -136,7 +138,8 @@ class Restore:
     def _major(self) -> int:
         connection = _postgres.connect(self.login, autocommit=True)
         try:
-            able = _postgres.capabilities(connection)
+            with _postgres.reported(f"The server on {self.login.place}", "Look at PostgreSQL's log."):
+                able = _postgres.capabilities(connection)
         finally:
             connection.close()
         if not able.superuser:
@@ -188,6 +191,8 @@ class Restore:
         if (came.size, came.sha256) != (item.size, item.sha256):
             said = f"{came.size} bytes, sha256 {came.sha256}; the manifest says {item.size} and {item.sha256}"
             raise BackupError([f"object {item.name} is damaged: {said}"], "Nothing was changed. Take an earlier set.")
+        if drill_load.full(came.problem):
+            raise DbopsError(f"object {item.name}: {came.problem}", "Give the scratch directory more room.")
         if came.problem:
             raise BackupError([f"object {item.name}: {came.problem}"], "Nothing was changed.")
         self.tell(f"fetched {size_of(came.size)}, its checksum is right")
@@ -199,7 +204,13 @@ class Restore:
         proven = False
         try:
             self._pg_restore(place, path)
-            compared = drill_set.compared(self.login, new, self.dumped, self.jobs)
+            lost = _postgres.reported(
+                f"The comparison of {new!r} with its set",
+                "Look at PostgreSQL's log, and restore again.",
+                f"{self.spec.database!r} is untouched; {new!r} is not proven, and dropped if the server lets us.",
+            )
+            with lost:
+                compared = drill_set.compared(self.login, new, self.dumped, self.jobs)
             problems = self._problems(compared)
             if problems:
                 raise BackupError(problems, f"{self.spec.database!r} is untouched; {new!r} was dropped again.")
@@ -219,6 +230,7 @@ class Restore:
         return [*compared.contents, *compared.schema]
 
     def _pg_restore(self, place: Cluster, path: str) -> None:
+        untouched = f"{self.spec.database!r} is untouched; {self.names.new!r} was dropped again."
         command = [
             os.path.join(place.binaries, "pg_restore"),
             *(f"--host={self.login.unix_socket or '/var/run/postgresql'}", f"--port={self.login.port}"),
@@ -226,6 +238,8 @@ class Restore:
         ]
         if self.tables:
             listed = drill_cluster.run([os.path.join(place.binaries, "pg_restore"), "--list", path])
+            if listed.returncode != 0:
+                raise BackupError([f"pg_restore --list: {drill_load.last_lines(listed.stderr)}"], untouched)
             chosen = os.path.join(place.files, "entries")
             with open(chosen, "w", encoding="utf-8") as file:
                 file.write(restore_plan.entries_for(listed.stdout.decode("utf-8", "replace"), self.tables))
@@ -233,7 +247,5 @@ class Restore:
             command.append(f"--use-list={chosen}")
         done = drill_cluster.run([*command, f"--dbname={self.names.new}", path])
         if done.returncode != 0:
-            raise BackupError(
-                [f"pg_restore: {drill_load.last_lines(done.stderr)}"],
-                f"{self.spec.database!r} is untouched; {self.names.new!r} was dropped again.",
-            )
+            said = drill_load.last_lines(done.stderr) or f"status {done.returncode}"
+            raise BackupError([f"pg_restore: {said}"], untouched)

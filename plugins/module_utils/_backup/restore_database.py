@@ -19,6 +19,7 @@ with contextlib.suppress(ImportError):  # _postgres.connect says that it is miss
     from psycopg2 import sql
 
 _SWAP_TRIES = 10
+_LOG = "Look at PostgreSQL's log."
 _SETTING_LISTS = (  # their value is a list of names, which one literal would turn into one name
     "local_preload_libraries",
     "search_path",
@@ -72,9 +73,15 @@ def create(login: Login, name: str, set_id: str, options: Mapping[str, str]) -> 
     for key, value in options.items():
         quoted = sql.Identifier(value) if key == "OWNER" else sql.Literal(value)
         parts.append(sql.SQL("{} {}").format(sql.SQL(key), quoted))
-    _do(login, sql.SQL(" ").join(parts))
-    _do(login, sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(sql.Identifier(name)))
-    _comment(login, name, _UNPROVEN.format(set_id))
+    _do(login, f"database {name!r}", sql.SQL(" ").join(parts))
+    try:
+        # First what marks it as ours to drop, should what follows fail.
+        _comment(login, name, _UNPROVEN.format(set_id))
+        _do(login, f"database {name!r}", sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(sql.Identifier(name)))
+    except BaseException:
+        with contextlib.suppress(DbopsError):
+            _drop(login, name)
+        raise
 
 
 def proven(login: Login, name: str, set_id: str) -> None:
@@ -85,11 +92,27 @@ def proven(login: Login, name: str, set_id: str) -> None:
 def drop_unproven(login: Login, name: str) -> None:
     """Drop a database that was not proven; any other stays."""
     if name in unproven(login):
-        _do(login, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+        _drop(login, name)
 
 
-def take_over(login: Login, live: str, new: str) -> None:
-    """Give the new database what belongs to the live one itself: settings, privileges, limit, comment."""
+def _drop(login: Login, name: str) -> None:
+    _do(login, f"database {name!r}", sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def take_over(login: Login, live: str, new: str, kept: str) -> None:
+    """Give the new database what belongs to the live one itself: settings, privileges, limit, comment.
+
+    :raises DbopsError: the server refuses some of it; the live one is untouched.
+    """
+    with _postgres.reported(
+        f"What belongs to database {live!r} itself (settings, privileges) cannot be given to {new!r}",
+        f"Mend that and restore again, or give it by hand and rename: {_renames(live, new, kept)}",
+        f"{live!r} is as it was; the proven {new!r} is beside it.",
+    ):
+        _take_over(login, live, new)
+
+
+def _take_over(login: Login, live: str, new: str) -> None:
     connection = _postgres.connect(login, "postgres" if login.database in (live, new) else None)
     try:
         with connection, connection.cursor() as cursor:
@@ -150,8 +173,21 @@ def swap(login: Login, live: str, new: str, kept: str) -> None:
     RENAME locks the database against new sessions and waits up to 5 s for those that are there; they are ended just
     before. One that slips in between makes the attempt fail as a whole, and it is made again.
 
-    :raises DbopsError: sessions come faster than they can be ended.
+    :raises DbopsError: sessions come faster than they can be ended, or the server refuses.
     """
+    with _postgres.reported(
+        f"Database {new!r} cannot take the place of {live!r}",
+        f"See which names there are (psql -l), then: {_renames(live, new, kept)}",
+        f"Nothing is lost: both names change or neither does, and the proven {new!r} is there.",
+    ):
+        _swap(login, live, new, kept)
+
+
+def _renames(live: str, new: str, kept: str) -> str:
+    return f'ALTER DATABASE "{live}" RENAME TO "{kept}"; ALTER DATABASE "{new}" RENAME TO "{live}";'
+
+
+def _swap(login: Login, live: str, new: str, kept: str) -> None:
     connection = _postgres.connect(login, "postgres" if login.database in (live, new) else None)
     renames = [
         sql.SQL("ALTER DATABASE {} RENAME TO {}").format(sql.Identifier(live), sql.Identifier(kept)),
@@ -175,23 +211,21 @@ def swap(login: Login, live: str, new: str, kept: str) -> None:
         connection.close()
     raise DbopsError(
         f"Sessions of database {live!r} come back faster than they can be ended",
-        f"Stop its applications (or pause the pooler), then: ALTER DATABASE {live} RENAME TO {kept}; "
-        f"ALTER DATABASE {new} RENAME TO {live};",
+        f"Stop its applications (or pause the pooler), then: {_renames(live, new, kept)}",
         f"{live!r} is as it was; the proven {new!r} is beside it.",
     )
 
 
 def _comment(login: Login, name: str, text: str) -> None:
-    _do(login, sql.SQL("COMMENT ON DATABASE {} IS {}").format(sql.Identifier(name), sql.Literal(text)))
+    comment = sql.SQL("COMMENT ON DATABASE {} IS {}").format(sql.Identifier(name), sql.Literal(text))
+    _do(login, f"database {name!r}", comment)
 
 
-def _do(login: Login, statement: Any) -> None:
+def _do(login: Login, subject: str, statement: Any) -> None:
     connection = _postgres.connect(login, autocommit=True)
     try:
-        with connection.cursor() as cursor:
+        with _postgres.reported(subject, _LOG), connection.cursor() as cursor:
             cursor.execute(statement)
-    except psycopg2.Error as error:
-        raise DbopsError(" ".join((error.diag.message_primary or str(error)).split())) from None
     finally:
         connection.close()
 
@@ -199,7 +233,7 @@ def _do(login: Login, statement: Any) -> None:
 def _rows(login: Login, query: str) -> list[Any]:
     connection = _postgres.connect(login, autocommit=True)
     try:
-        with connection.cursor() as cursor:
+        with _postgres.reported(f"The server on {login.place}", _LOG), connection.cursor() as cursor:
             cursor.execute(query)
             return list(cursor.fetchall())
     finally:

@@ -19,6 +19,7 @@ from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass
 from typing import IO
 
+from ansible_collections.dbops.postgres.plugins.module_utils._backup import faults
 from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError
 
 _END_SECONDS = 600  # of a filter, after its last byte
@@ -55,17 +56,18 @@ def filters(encrypted: bool, compressed: bool, identity: str) -> list[list[str]]
 def fetch(chunks: Iterable[bytes], commands: Sequence[Sequence[str]], path: str, *, archive: bool = False) -> Fetched:
     """Write an object through its filters into a new file of mode 0600, or an archive into a new directory.
 
-    :raises DbopsError: a filter is not installed.
-    :raises OSError: the disk is full.
+    :raises DbopsError: a filter is not installed, or the disk is full.
+    :raises OSError: the object cannot be read.
     """
     digest, size = hashlib.sha256(), 0
     problems: list[str] = []
-    if archive:
-        os.mkdir(path, 0o700)
-        commands = [*commands, ["tar", "--extract", "--file=-", f"--directory={path}", "--no-same-owner"]]
-        descriptor = os.open(os.devnull, os.O_WRONLY)
-    else:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with faults.named(path):
+        if archive:
+            os.mkdir(path, 0o700)
+            commands = [*commands, ["tar", "--extract", "--file=-", f"--directory={path}", "--no-same-owner"]]
+            descriptor = os.open(os.devnull, os.O_WRONLY)
+        else:
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with open(descriptor, "wb", buffering=0) as file, _chain(commands, file, problems) as into:
         alive = True
         for chunk in chunks:
@@ -76,6 +78,8 @@ def fetch(chunks: Iterable[bytes], commands: Sequence[Sequence[str]], path: str,
                     _write_all(into, chunk)
                 except BrokenPipeError:
                     alive = False
+                except OSError as error:
+                    raise DbopsError(f"{path}: {error.strerror}", "Give the scratch directory more room.") from None
     return Fetched(size, digest.hexdigest(), "; ".join(problems))
 
 
@@ -103,7 +107,8 @@ def _chain(commands: Sequence[Sequence[str]], file: IO[bytes], problems: list[st
     try:
         for number, command in enumerate(commands):
             last = number == len(commands) - 1
-            said: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 # lives as long as its process
+            with faults.named(f"A temporary file for what {command[0]} says"):
+                said: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 # lives as long as its process
             try:
                 process = subprocess.Popen(
                     command,
@@ -115,6 +120,9 @@ def _chain(commands: Sequence[Sequence[str]], file: IO[bytes], problems: list[st
             except FileNotFoundError:
                 said.close()
                 raise DbopsError(f"{command[0]} is not on this host", f"Install the package {command[0]}.") from None
+            except OSError as error:
+                said.close()
+                raise DbopsError(f"{command[0]} cannot be started: {error.strerror}", "Look at the memory.") from None
             running.append((command[0], process, said))
             if number:
                 before = running[-2][1].stdout
@@ -126,7 +134,13 @@ def _chain(commands: Sequence[Sequence[str]], file: IO[bytes], problems: list[st
         with contextlib.suppress(BrokenPipeError), first:
             yield first
         for name, process, said in running:
-            status = process.wait(timeout=_END_SECONDS)
+            try:
+                status = process.wait(timeout=_END_SECONDS)
+            except subprocess.TimeoutExpired:
+                raise DbopsError(
+                    f"{name} has not ended {_END_SECONDS} s after its last byte, and was killed",
+                    "Look at the load and the disks of this host.",
+                ) from None
             said.seek(0)
             text = " ".join(said.read().decode("utf-8", "replace").split())
             if status != 0:

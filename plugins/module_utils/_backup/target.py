@@ -10,7 +10,7 @@ that received it; ``complete.json`` comes last, and goes first when a set is rem
 from __future__ import annotations
 
 import contextlib
-import glob
+import datetime
 import hashlib
 import os
 import re
@@ -25,6 +25,23 @@ from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsE
 
 CHUNK = 1 << 20
 SET_ID = re.compile(r"\d{8}T\d{6}Z-[a-z0-9][a-z0-9-]{0,40}")
+
+
+def is_set(name: str) -> bool:
+    """Whether a name is that of a set: also 99999999T999999Z-x looks like one, and is of no moment."""
+    try:
+        time_of(name)
+    except ValueError:
+        return False
+    return bool(SET_ID.fullmatch(name))
+
+
+def time_of(set_id: str) -> datetime.datetime:
+    """When a set was begun, by its name.
+
+    :raises ValueError: it is no name of a set.
+    """
+    return datetime.datetime.strptime(set_id[:16], "%Y%m%dT%H%M%SZ").replace(tzinfo=datetime.timezone.utc)
 
 
 @dataclass(frozen=True)
@@ -114,7 +131,7 @@ class Directory:
     def off_host(self) -> bool:
         """True for a network file system (proc(5): mounts)."""
         best, kind = "", ""
-        with contextlib.suppress(OSError), open("/proc/self/mounts", encoding="utf-8") as stream:
+        with contextlib.suppress(OSError), open("/proc/self/mounts", encoding="utf-8", errors="replace") as stream:
             for line in stream:
                 place, found = line.split()[1:3]
                 if f"{os.path.realpath(self._path)}/".startswith(f"{place.rstrip('/')}/") and len(place) >= len(best):
@@ -122,13 +139,18 @@ class Directory:
         return kind.partition(".")[0] in ("nfs", "nfs4", "cifs", "smb3", "ceph", "glusterfs", "fuse")
 
     def sets(self) -> Sequence[Found]:
-        """Every set, complete or not."""
+        """Every set, complete or not.
+
+        :raises OSError: the directory is not there, or cannot be read, which is not the same as one without sets.
+        """
         found = []
-        for path in sorted(glob.glob(os.path.join(glob.escape(self._path), "*"))):
-            set_id = os.path.basename(path)
-            if SET_ID.fullmatch(set_id) and os.path.isdir(path):
-                changed = max([os.stat(path).st_mtime, *(os.stat(item).st_mtime for item in glob.glob(f"{path}/*"))])
-                found.append(Found(set_id, os.path.exists(os.path.join(path, manifest.COMPLETE)), changed))
+        for set_id in sorted(os.listdir(self._path)):
+            path = os.path.join(self._path, set_id)
+            if is_set(set_id) and os.path.isdir(path):
+                # Another run may be writing it, or removing it.
+                with contextlib.suppress(FileNotFoundError):
+                    names = os.listdir(path)
+                    found.append(Found(set_id, manifest.COMPLETE in names, _changed(path, names)))
         return found
 
     def complete_sets(self) -> Sequence[str]:
@@ -164,6 +186,14 @@ class Directory:
             os.unlink(os.path.join(directory, manifest.COMPLETE))
         with contextlib.suppress(FileNotFoundError):
             shutil.rmtree(directory)
+
+
+def _changed(path: str, names: Sequence[str]) -> float:
+    latest = os.stat(path).st_mtime
+    for name in names:
+        with contextlib.suppress(FileNotFoundError):  # moved to its place meanwhile
+            latest = max(latest, os.stat(os.path.join(path, name)).st_mtime)
+    return latest
 
 
 class _File:

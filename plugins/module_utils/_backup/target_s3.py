@@ -20,7 +20,7 @@ from typing import Any
 
 from ansible_collections.dbops.postgres.plugins.module_utils import _s3
 from ansible_collections.dbops.postgres.plugins.module_utils._backup import manifest
-from ansible_collections.dbops.postgres.plugins.module_utils._backup.target import CHUNK, SET_ID, Found, Writer
+from ansible_collections.dbops.postgres.plugins.module_utils._backup.target import CHUNK, Found, Writer, is_set
 from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError
 from ansible_collections.dbops.postgres.plugins.module_utils._s3 import BotoCoreError, ClientError, Endpoint
 
@@ -74,7 +74,7 @@ class S3:
         changed: dict[str, float] = {}
         for item in self._objects(self.prefix):
             set_id, _slash, name = item["Key"][len(self.prefix) :].partition("/")
-            if SET_ID.fullmatch(set_id):
+            if is_set(set_id):
                 complete[set_id] = complete.get(set_id, False) or name == manifest.COMPLETE
                 changed[set_id] = max(changed.get(set_id, 0.0), item["LastModified"].timestamp())
         return [Found(set_id, done, changed[set_id]) for set_id, done in sorted(complete.items())]

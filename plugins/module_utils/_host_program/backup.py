@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import time
@@ -12,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.dbops.postgres.plugins.module_utils._backup import faults
 from ansible_collections.dbops.postgres.plugins.module_utils._backup.backup import Backup, Done
 from ansible_collections.dbops.postgres.plugins.module_utils._backup.receipt import duration, size_of
 from ansible_collections.dbops.postgres.plugins.module_utils._host_program import evidence, lock, prune
@@ -34,13 +36,17 @@ _HELP = {
 
 def run(given: Any) -> int:
     """Make a set; the exit status."""
-    config = read_backup_config(given.backup_config)
+    try:
+        config = read_backup_config(given.backup_config)
+    except DbopsError as error:
+        evidence.not_begun("backup", f"No backup was made. {error}")
+        raise
     last = evidence.previous("backup").get("stored_bytes", 0)
     terminal = Terminal(int(last) if isinstance(last, (int, float)) else 0) if sys.stderr.isatty() else None
-    done, problem = hold(config, given.label, given.wait, terminal)
+    _done, problem = hold(config, given.label, given.wait, terminal)
     if problem:
         tell(problem)
-    return 1 if problem or done is None else 0
+    return 1 if problem else 0
 
 
 def hold(
@@ -48,7 +54,7 @@ def hold(
 ) -> tuple[Done | None, str]:
     """Make a set, prune, and leave what a backup leaves; what was made, and what went wrong in words.
 
-    :raises DbopsError: another run is under way.
+    :raises DbopsError: another run is under way, or this host cannot hold its lock.
     """
     with lock.alone("backup", wait):
         started = time.time()
@@ -65,19 +71,23 @@ def hold(
             tell(f"Set {made.id} is complete at {where}: {size_of(made.stored_bytes)} in {duration(done.seconds)}")
             for line in prune.pruned(config, dry=False, leave_out=set(done.failed)):
                 tell(line)
-        except DbopsError as error:
-            problem = " ".join(filter(None, [problem, f"{'Not pruned' if done else 'No backup was made'}. {error}"]))
-        except BaseException as error:
-            _leave(config, started, None, f"No backup was made: {type(error).__name__}")
+        except Exception as error:  # evidence is due whatever it was
+            problem = _joined(problem, f"{'Not pruned' if done else 'No backup was made'}. {faults.told(error, tell)}")
+        except BaseException:
+            words = "It was interrupted" + (" while sets were pruned." if done else ": no backup was made.")
+            _leave(config, started, done, _joined(problem, words))
             raise
-        _leave(config, started, done, problem)
+        problem = _joined(problem, _leave(config, started, done, problem))
     return done, problem
 
 
-def _leave(config: BackupConfig, started: float, done: Done | None, problem: str) -> None:
-    last = evidence.previous("backup").get("last_success", 0.0)
+def _joined(*words: str) -> str:
+    return " ".join(filter(None, words))
+
+
+def _leave(config: BackupConfig, started: float, done: Done | None, problem: str) -> str:
     whole = done is not None and not done.failed
-    success = started if whole else last if isinstance(last, (int, float)) else 0.0
+    success = started if whole else evidence.last_success("backup")
     stored = done.manifest.stored_bytes if done else 0
     seconds = time.time() - started
     facts = {
@@ -90,7 +100,6 @@ def _leave(config: BackupConfig, started: float, done: Done | None, problem: str
         "targets": list(done.targets) if done else [],
         "message": problem or f"set {done.manifest.id if done else ''} is complete at {len(config.targets)} target(s)",
     }
-    evidence.record("backup", facts)
     values = {
         "last_run_timestamp_seconds": started,
         "last_success_timestamp_seconds": success,
@@ -99,7 +108,7 @@ def _leave(config: BackupConfig, started: float, done: Done | None, problem: str
         "stored_bytes": float(stored),
         "failed_targets": float(len(done.failed) if done else len(config.targets)),
     }
-    evidence.metrics("backup", values, _HELP, config.textfile)
+    return evidence.leave("backup", facts, values, _HELP, config.textfile)
 
 
 @dataclass
@@ -111,18 +120,15 @@ class Terminal:
 
     expected: int = 0
     begun: float = field(default_factory=time.monotonic)
-    told: float = 0.0
     sizes: dict[str, int] = field(default_factory=dict)
 
     def __call__(self, database: str, size: int, table: str) -> None:
         now = time.monotonic()
         self.sizes[database] = size
-        if now - self.told < 0.5:
-            return
-        self.told = now
         stored = sum(self.sizes.values())
         rate = stored / max(now - self.begun, 0.001)
         left = (self.expected - stored) / rate if rate and self.expected > stored else 0.0
         words = f", about {duration(left)} left" if left else ""
-        sys.stderr.write(f"\r\033[K{database}: {size_of(stored)} stored, {size_of(int(rate))}/s{words}  {table}\r")
-        sys.stderr.flush()
+        with contextlib.suppress(OSError):  # a terminal that is gone ends no backup
+            sys.stderr.write(f"\r\033[K{database}: {size_of(stored)} stored, {size_of(int(rate))}/s{words}  {table}\r")
+            sys.stderr.flush()

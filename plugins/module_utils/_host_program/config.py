@@ -16,6 +16,7 @@ from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.dbops.postgres.plugins.module_utils._backup import faults
 from ansible_collections.dbops.postgres.plugins.module_utils._backup.backup_spec import BackupSpec, backup_from
 from ansible_collections.dbops.postgres.plugins.module_utils._backup.drill_spec import DrillSpec, drill_from
 from ansible_collections.dbops.postgres.plugins.module_utils._backup.target import Directory, Target
@@ -69,15 +70,18 @@ def read_backup_config(path: str) -> BackupConfig:
     return backup_config_from(read(path, "backup"))
 
 
-def read(path: str, role: str) -> Any:
+def read(path: str, role: str) -> Mapping[str, Any]:
     """A configuration as data.
 
     :param role: the one that writes it.
-    :raises DbopsError: it is not there, or no JSON.
+    :raises DbopsError: it is not there, or no JSON object.
     """
     try:
         with open(path, encoding="utf-8") as file:
-            return json.load(file)
+            found = json.load(file)
+        if not isinstance(found, dict):
+            raise ValueError(f"it holds a {type(found).__name__}, not an object")
+        return found
     except OSError as error:
         raise DbopsError(f"Cannot read {path}: {error.strerror}", f"Run the role {role}.") from None
     except ValueError as error:
@@ -126,6 +130,10 @@ def target_from(data: Any) -> Target:
             raise DbopsError(f"The directory {rest['directory']!r} of a target is no absolute path", "Give one.")
         return Directory(str(rest["directory"]).rstrip("/"))
     unknown = sorted(set(rest) - set(Bucket.__dataclass_fields__))
+    default = Bucket()
+    for key, value in rest.items():
+        if key not in unknown and type(value) is not type(getattr(default, key)):
+            raise DbopsError(f"A target: {key} is {value!r}", f"Give it like {getattr(default, key)!r}.")
     if unknown or not rest.get("bucket"):
         wrong = f"has an unknown key {unknown[0]!r}" if unknown else "has neither directory nor bucket"
         raise DbopsError(f"A target {wrong}", f"Known keys: directory, or {', '.join(Bucket.__dataclass_fields__)}.")
@@ -151,17 +159,29 @@ def known(data: Mapping[str, Any], keys: set[str]) -> None:
 def secret(name: str) -> str:
     """A credential as text: the unit's, else, for root, this host's sealed one; empty: there is none."""
     of_unit = os.path.join(os.environ.get("CREDENTIALS_DIRECTORY", "/nonexistent"), name)
-    if os.path.exists(of_unit):
-        with open(of_unit, encoding="utf-8") as file:
-            return file.read()
-    if os.geteuid() != 0 or not os.path.exists(_SEALED + name):
-        return ""
-    return _opened(name, "-").decode()
+    try:
+        if os.path.exists(of_unit):
+            with faults.named(f"The credential {of_unit}"), open(of_unit, encoding="utf-8") as file:
+                return file.read()
+        if os.geteuid() != 0 or not os.path.exists(_SEALED + name):
+            return ""
+        return _opened(name, "-").decode()
+    except UnicodeDecodeError:  # its text would show a piece of the secret
+        raise DbopsError(f"The credential {name} is no text", "Deliver it again.") from None
 
 
 def _opened(name: str, path: str) -> bytes:
     command = ["systemd-creds", "decrypt", f"--name={name}", _SEALED + name, path]
-    done = subprocess.run(command, capture_output=True, timeout=_SECONDS, check=False)
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=_SECONDS, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        late = (
+            f"has not ended after {_SECONDS} s" if isinstance(error, subprocess.TimeoutExpired) else faults.said(error)
+        )
+        raise DbopsError(
+            f"The sealed credential {_SEALED}{name} cannot be opened: systemd-creds: {late}",
+            "Look at systemd (250 or later) and, where one seals the credential, the TPM.",
+        ) from None
     if done.returncode != 0:
         said = " ".join(done.stderr.decode("utf-8", "replace").split())
         raise DbopsError(f"The sealed credential {_SEALED}{name} cannot be opened: {said}", "Deliver it again.")
@@ -184,13 +204,16 @@ def identity(given: str) -> Generator[str, None, None]:
     if os.geteuid() != 0 or not os.path.exists(_SEALED + IDENTITY):
         yield ""
         return
-    with tempfile.TemporaryDirectory(prefix="dbops-postgres-", dir="/run") as directory:
+    with contextlib.ExitStack() as stack:
+        with faults.named("A directory in /run for the identity"):
+            directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="dbops-postgres-", dir="/run"))
         path = os.path.join(directory, IDENTITY)
         _opened(IDENTITY, path)
         yield path
 
 
 def tell(line: str) -> None:
-    """To the terminal, or the journal."""
-    sys.stderr.write(f"{line}\n")
-    sys.stderr.flush()
+    """To the terminal, or the journal. Nobody who listens is no reason to stop."""
+    with contextlib.suppress(OSError):
+        sys.stderr.write(f"{line}\n")
+        sys.stderr.flush()

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 from ansible_collections.dbops.postgres.plugins.module_utils._backup import drill_receipts
@@ -17,6 +18,7 @@ from ansible_collections.dbops.postgres.plugins.module_utils._host_program.confi
     read_config,
     tell,
 )
+from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError
 
 _HELP = {
     "last_run_timestamp_seconds": "When the last drill began.",
@@ -30,19 +32,46 @@ _HELP = {
 
 def run(given: Any) -> int:
     """Hold a drill; the exit status."""
-    config = read_config(given.config)
+    try:
+        config = read_config(given.config)
+    except DbopsError as error:
+        evidence.not_begun("drill", f"No drill was held. {error}")
+        raise
     receipt, path = hold(config, given.set, given.identity)
     tell(f"{receipt.summary}. Receipt: {path}")
     return 0 if receipt.passed else 2 if receipt.verdict == ERROR else 1
 
 
 def hold(config: Config, set_id: str = "", given_identity: str = "") -> tuple[Receipt, str]:
-    """Hold a drill and leave everything that a drill leaves; the receipt and its path."""
-    with identity(given_identity) as key:
-        receipt = Drill(config.drill, config.target, identity=key, set_id=set_id, tell=tell).hold()
-    path = drill_receipts.save(receipt, config.drill.receipts, config.drill.keep_receipts)
-    last = evidence.previous("drill").get("last_success", 0.0)
-    success = receipt.started if receipt.passed else last if isinstance(last, (int, float)) else 0.0
+    """Hold a drill and leave everything that a drill leaves; the receipt and its path.
+
+    :raises DbopsError: it cannot be held, or what it leaves not be written.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            key = stack.enter_context(identity(given_identity))
+        except DbopsError as error:
+            evidence.not_begun("drill", f"No drill was held. {error}")
+            raise
+        drill = Drill(config.drill, config.target, identity=key, set_id=set_id, tell=tell)
+        try:
+            receipt = drill.hold()
+        except BaseException:  # it was interrupted: its receipt is due all the same
+            _leave(config, drill.receipt())
+            raise
+    path, problem = _leave(config, receipt)
+    if problem:
+        raise DbopsError(f"{receipt.summary}. But {problem}", untouched="")
+    return receipt, path
+
+
+def _leave(config: Config, receipt: Receipt) -> tuple[str, str]:
+    path, problem = "", ""
+    try:
+        path = drill_receipts.save(receipt, config.drill.receipts, config.drill.keep_receipts)
+    except DbopsError as error:
+        problem = str(error)
+    success = receipt.started if receipt.passed else evidence.last_success("drill")
     facts = {
         "started": receipt.started,
         "seconds": receipt.seconds,
@@ -52,7 +81,6 @@ def hold(config: Config, set_id: str = "", given_identity: str = "") -> tuple[Re
         "message": receipt.summary,
         "receipt": path,
     }
-    evidence.record("drill", facts)
     values = {
         "last_run_timestamp_seconds": receipt.started,
         "last_success_timestamp_seconds": success,
@@ -61,5 +89,4 @@ def hold(config: Config, set_id: str = "", given_identity: str = "") -> tuple[Re
         "rto_seconds": receipt.rto_seconds,
         "rpo_seconds": receipt.rpo_seconds,
     }
-    evidence.metrics("drill", values, _HELP, config.textfile)
-    return receipt, path
+    return path, f"{problem} {evidence.leave('drill', facts, values, _HELP, config.textfile)}".strip()

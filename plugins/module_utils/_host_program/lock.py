@@ -11,6 +11,7 @@ import os
 import time
 from collections.abc import Generator
 
+from ansible_collections.dbops.postgres.plugins.module_utils._backup import faults
 from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError
 
 STATE = "/var/lib/dbops-postgres"
@@ -23,9 +24,10 @@ def alone(job: str, wait: float = 0, directory: str = STATE) -> Generator[None, 
     :param wait: seconds to wait for a run that is under way.
     :raises DbopsError: it is still under way then.
     """
-    os.makedirs(directory, mode=0o755, exist_ok=True)
     path = os.path.join(directory, f"{job}.lock")
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    with faults.named(path, "Run it as root; else look at the file system: df, mount."):
+        os.makedirs(directory, mode=0o755, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     end = time.monotonic() + wait
     try:
         while True:

@@ -23,6 +23,7 @@ from ansible_collections.dbops.postgres.plugins.module_utils._backup import (
     drill_cluster,
     drill_load,
     drill_set,
+    faults,
     restore_database,
     restore_fetch,
 )
@@ -173,10 +174,20 @@ class HostPorts:
         places: list[Target] = [Directory(self._aside)] if os.path.isdir(self._aside) else []
         if os.path.exists(self.backup_config):
             places += config.read_backup_config(self.backup_config).targets
+        unseen = []
         for place in places:
-            if set_id in place.complete_sets():
-                self.target, self.set_id = place, set_id
-                return
+            try:
+                if set_id in place.complete_sets():
+                    self.target, self.set_id = place, set_id
+                    return
+            except (DbopsError, OSError) as error:  # another may have it
+                unseen.append(f"{place.name}: {faults.said(error)}")
+        if unseen:
+            raise DbopsError(
+                f"The set {set_id} of the interrupted run is not found, but not every target answers: "
+                + "; ".join(unseen),
+                "Mend the target, then run again.",
+            )
         raise DbopsError(
             f"The set {set_id} of the interrupted run is at no target any more",
             "Look at the database: what is applied is in its history.",

@@ -14,6 +14,7 @@ import signal
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
+from ansible_collections.dbops.postgres.plugins.module_utils._backup import faults
 from ansible_collections.dbops.postgres.plugins.module_utils._host_program import (
     backup,
     drift,
@@ -31,6 +32,8 @@ from ansible_collections.dbops.postgres.plugins.module_utils._host_program.confi
     tell,
 )
 from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError
+
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -77,13 +80,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     checking.add_argument("--of", choices=["drill", "backup", "drift"], default="drill", help="which, by default drill")
 
     given = parser.parse_args(arguments)
-    # systemd stops a unit by SIGTERM: what a job has begun is taken down again as by any other error.
-    signal.signal(signal.SIGTERM, _stopped)
+    # systemd stops a unit by SIGTERM, a person by Ctrl-C, a connection that breaks by SIGHUP: what a job has begun is
+    # taken down again as by any other error.
+    for number in _SIGNALS:
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup(1)
+            signal.signal(number, _stopped)
     try:
         return _run(given)
     except DbopsError as error:
         tell(f"dbops-postgres {given.job}: {error}")
-        return 2
+    except Exception as error:
+        tell(f"dbops-postgres {given.job}: {faults.told(error, tell)}")
+    return drift.ERROR if given.job == "drift" else 2
 
 
 def _run(given: Any) -> int:
@@ -99,8 +107,10 @@ def _run(given: Any) -> int:
     return int(jobs[given.job].run(given))
 
 
-def _stopped(_number: int, _frame: object) -> NoReturn:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one must not end the taking down
+def _stopped(number: int, _frame: object) -> NoReturn:
+    for other in _SIGNALS:
+        signal.signal(other, signal.SIG_IGN)  # a second one must not end the taking down
+    tell(f"Interrupted by {signal.Signals(number).name}: what was begun is taken down.")
     raise SystemExit(2)
 
 

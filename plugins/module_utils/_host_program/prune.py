@@ -9,7 +9,7 @@ import time
 from collections.abc import Collection
 from typing import Any
 
-from ansible_collections.dbops.postgres.plugins.module_utils._backup import drill_receipts, keep
+from ansible_collections.dbops.postgres.plugins.module_utils._backup import drill_receipts, faults, keep
 from ansible_collections.dbops.postgres.plugins.module_utils._backup.drill_spec import RECEIPTS
 from ansible_collections.dbops.postgres.plugins.module_utils._host_program import lock
 from ansible_collections.dbops.postgres.plugins.module_utils._host_program.config import (
@@ -47,10 +47,12 @@ def pruned(config: BackupConfig, *, dry: bool, leave_out: Collection[str] = ()) 
                 if not decision.stays and not dry:
                     target.remove(decision.id)
                 lines.append(f"{target.name}: {decision.id} {word}: {decision.reason}")
-        except (DbopsError, OSError) as error:
-            problems.append(str(error))
+        except DbopsError as error:
+            problems.append(f"{error.problem} {error.remedy}".strip())
+        except OSError as error:
+            problems.append(f"{target.name}: {faults.said(error)}. Look at what this target lies on.")
     if problems:
-        raise DbopsError("; ".join(problems), "What went before it is gone, nothing else.")
+        raise DbopsError(" ".join(problems), untouched="What went before it is gone, nothing else.")
     return lines
 
 

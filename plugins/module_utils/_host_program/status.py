@@ -11,10 +11,10 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from ansible_collections.dbops.postgres.plugins.module_utils._backup import drill_set, keep
+from ansible_collections.dbops.postgres.plugins.module_utils._backup import drill_set, faults
 from ansible_collections.dbops.postgres.plugins.module_utils._backup.drill_set import BackupError
 from ansible_collections.dbops.postgres.plugins.module_utils._backup.receipt import duration, size_of
-from ansible_collections.dbops.postgres.plugins.module_utils._backup.target import Target
+from ansible_collections.dbops.postgres.plugins.module_utils._backup.target import Target, time_of
 from ansible_collections.dbops.postgres.plugins.module_utils._host_program import prune
 from ansible_collections.dbops.postgres.plugins.module_utils._host_program.config import (
     BackupConfig,
@@ -72,7 +72,7 @@ def _target(target: Target, now: float, verified: set[str]) -> dict[str, Any]:
             {
                 "id": item.id,
                 "complete": item.complete,
-                "age_seconds": now - keep.time_of(item.id).timestamp(),
+                "age_seconds": now - time_of(item.id).timestamp(),
                 "verified": item.id in verified,
             }
             for item in sets
@@ -81,8 +81,10 @@ def _target(target: Target, now: float, verified: set[str]) -> dict[str, Any]:
         if complete:
             found["newest"] = _newest(target, complete[0], now)
             found["problem"] = "; ".join(found["newest"].pop("problems"))
-    except (DbopsError, BackupError, OSError) as error:
-        found["problem"] = str(error)
+    except DbopsError as error:
+        found["problem"] = f"{error.problem} {error.remedy}".strip()
+    except (BackupError, OSError) as error:
+        found["problem"] = faults.said(error) if isinstance(error, OSError) else str(error)
     return found
 
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import io
 import json
+import re
+import signal
 import subprocess
 import tarfile
 from collections.abc import Iterator, Sequence
@@ -27,6 +29,7 @@ SCRATCH = f"{HOME}/scratch"
 SETS = f"{HOME}/sets"
 LOCAL = f"{HOME}/backups"
 CREDENTIALS = "/run/dbops-test-credentials"
+GO = "/run/dbops-test-go"
 
 
 def host_of(server: Server) -> Host:
@@ -75,6 +78,20 @@ class DrillHost:
             *options,
         )
         return f"{SETS}/{set_id}"
+
+    def killed_drills(self, steps: Sequence[str]) -> str:
+        """A drill for each step, killed as that begins; all that they said."""
+        command = ("python3", f"{CODE}/on_host.py", "killed-drills", SETS, json.dumps({"scratch": SCRATCH}), *steps)
+        done = subprocess.run(
+            self.host.ssh_command("runuser", "-u", "postgres", "--", *command),
+            capture_output=True,
+            text=True,
+            timeout=500,
+            check=False,
+        )
+        ends = [json.loads(line) for line in done.stdout.splitlines()]
+        assert ends == [[step, -signal.SIGKILL] for step in steps], done.stderr[-2000:]
+        return done.stderr
 
     def drill(self, *, root: bool = False, kill: str = "", **config: Any) -> Held:
         """Hold a drill, by default as postgres."""
@@ -125,10 +142,36 @@ def install(host: Host, code: str = CODE, script: Path = SCRIPT) -> None:
             filter=lambda item: None if "__pycache__" in item.name else item,
         )
         archive.add(script, "on_host.py")
-    unpack = f"rm -rf {code}; mkdir -p {code}; tar -xf - -C {code} --no-same-owner; chmod -R a+rX {code}"
+    unpack = f"rm -rf {code}; mkdir -p {code}; tar -xf - -C {code} --no-same-owner"
+    # Compiled once, since postgres may not write there.
+    unpack += f"; python3 -m compileall -q {code}; chmod -R a+rX {code}"
     packages = "apt-get -q install --yes --no-install-recommends age zstd python3-boto3 >/dev/null"
     command = host.ssh_command("sh", "-c", f"export DEBIAN_FRONTEND=noninteractive; {packages}; {unpack}")
     subprocess.run(command, input=packed.getvalue(), check=True, timeout=300)
+
+
+def capabilities(job: str) -> list[str]:
+    """Of the unit of a job, as setpriv(1) names them."""
+    role = {"backup": "backup", "drill": "restore_drill"}[job]
+    unit = (CHECKOUT / "roles" / role / "templates" / f"dbops-postgres-{job}.service.j2").read_text()
+    found = re.search(r"^CapabilityBoundingSet=(.+)$", unit, re.MULTILINE)
+    assert found
+    return [name.removeprefix("CAP_").lower() for name in found[1].split()]
+
+
+def forget(host: Host) -> None:
+    """Make the host one without backups: it is shared with other tests, and a run that was killed leaves its own."""
+    units = "s3 busy 's3-proxy-*'"
+    places = f"/etc/dbops-postgres /var/lib/dbops-postgres {CREDENTIALS} {LOCAL} {SCRATCH} {SETS}"
+    # A throwaway server or a small file system of a test that was killed.
+    script = f"""
+systemctl stop {units} 2>/dev/null; systemctl reset-failed {units} 2>/dev/null
+pkill -QUIT -f '^/usr/lib/postgresql/[0-9]*/bin/postgres -D {SCRATCH}/'
+while pgrep -f '^/usr/lib/postgresql/[0-9]*/bin/postgres -D {SCRATCH}/' >/dev/null; do sleep 0.1; done
+for place in $(awk '$3 == "tmpfs" {{ print $2 }}' /proc/mounts | grep -E '^({HOME}|/srv/s3)'); do umount "$place"; done
+rm -rf {places}
+"""
+    host.run("sh", "-c", script)
 
 
 @dataclass(frozen=True)
@@ -152,9 +195,11 @@ class Saver:
         self.host.run("sh", "-c", "cat >/etc/dbops-postgres/backup.json", text=text)
 
     def start(self, *arguments: str, **environment: object) -> subprocess.Popen[str]:
-        """The program, as root and with the credentials of its unit."""
+        """The program as its unit runs it: as root with few capabilities, and with credentials."""
+        kept = ",".join(f"+{name}" for name in capabilities("drill" if arguments[0] == "drill" else "backup"))
         given = [f"{name}={value}" for name, value in environment.items()]
         command = self.host.ssh_command(
+            *("setpriv", f"--bounding-set=-all,{kept}", "--inh-caps=-all"),
             *("env", f"DBOPS_CODE={CODE}", f"CREDENTIALS_DIRECTORY={CREDENTIALS}", *given),
             *("python3", f"{CODE}/on_host.py", "program", *arguments),
         )
@@ -166,6 +211,16 @@ class Saver:
         out, said = process.communicate(timeout=300)
         assert KEYS["secret_access_key"] not in out + said
         return process.returncode, out + said
+
+    def killed(self) -> list[tuple[int, list[list[str]]]]:
+        """A backup for each moment at which one can be killed, until one gets to its end: how it ended, and what was
+        complete at each target then."""
+        command = ("env", f"DBOPS_CODE={CODE}", f"CREDENTIALS_DIRECTORY={CREDENTIALS}", "python3", f"{CODE}/on_host.py")
+        done = subprocess.run(
+            self.host.ssh_command(*command, "killed"), capture_output=True, text=True, timeout=500, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return [tuple(json.loads(line)) for line in done.stdout.splitlines()]
 
     def status(self) -> list[dict[str, Any]]:
         """What is at the targets."""
@@ -193,6 +248,7 @@ def saver(pg_server: Server) -> Iterator[Saver]:
     """The host of the server with today's code, an S3 server and a key."""
     host = host_of(pg_server)
     install(host)
+    forget(host)
     s3 = S3Server(host)
     s3.install()
     s3.start()
@@ -205,17 +261,16 @@ def saver(pg_server: Server) -> Iterator[Saver]:
     )
     made = Saver(host, pg_server, s3, host.run("age-keygen", "-y", f"{CREDENTIALS}/backup_identity").strip())
     yield made
-    made.clear()
     s3.stop()
-    # The host is shared: for the tests that come after, it is one without backups.
-    host.run("rm", "-rf", "/etc/dbops-postgres", CREDENTIALS, LOCAL)
+    forget(host)
 
 
 @pytest.fixture(scope="module")
 def drill_host(pg_server: Server) -> DrillHost:
-    """The host of the server, with today's code."""
+    """The host of the server, with today's code. A set that a run which was killed has left would be the newest."""
     host = host_of(pg_server)
     install(host)
+    forget(host)
     return DrillHost(host, pg_server)
 
 

@@ -7,10 +7,15 @@
     python3 on_host.py drill ROOT CONFIG
     python3 on_host.py restore ROOT SPEC
     python3 on_host.py program ARGUMENT...
+    python3 on_host.py killed
+    python3 on_host.py killed-drills ROOT CONFIG STEP...
 
 A drill prints its receipt, a restore what it did. DBOPS_KILL=step makes a drill kill itself as that step begins, and
-a restore in the place of the call of that name. DBOPS_KILL_AT=7 makes the program kill itself before the seventh thing
-that a backup does with its targets; DBOPS_CLOCK=60 makes its clock go a minute fast.
+a restore in the place of the call of that name; DBOPS_HOLD=step makes a drill wait there for the file GO.
+DBOPS_KILL_AT=7 makes the program kill itself before the seventh thing that a backup does with its targets;
+DBOPS_CLOCK=60 makes its clock go a minute fast; DBOPS_ATTEMPTS=2 makes it ask S3 twice only; DBOPS_CUT=public.x makes
+the session that counts end at that table. ``killed`` makes one backup for each such moment, and tells of each how it
+ended and what is complete then; ``killed-drills`` one drill for each step.
 """
 
 from __future__ import annotations
@@ -32,8 +37,6 @@ sys.path.insert(0, os.environ.get("DBOPS_CODE", "/opt/dbops"))
 
 from ansible_collections.dbops.postgres.plugins.module_utils import _postgres
 from ansible_collections.dbops.postgres.plugins.module_utils._backup import (
-    backup,
-    backup_stream,
     contents,
     manifest,
     receipt,
@@ -45,11 +48,13 @@ from ansible_collections.dbops.postgres.plugins.module_utils._backup.drill_spec 
 from ansible_collections.dbops.postgres.plugins.module_utils._backup.restore import Restore
 from ansible_collections.dbops.postgres.plugins.module_utils._backup.restore_plan import RestoreSpec
 from ansible_collections.dbops.postgres.plugins.module_utils._backup.target import Directory, Target
-from ansible_collections.dbops.postgres.plugins.module_utils._host_program.program import main
 from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError
 from ansible_collections.dbops.postgres.plugins.module_utils._postgres import Login
 
 LIVE = Login()
+GO = "/run/dbops-test-go"
+# As small as a part can be for these tests: so a small dump has many, and nothing of it waits in memory.
+PART = 256 << 10
 
 
 def stored(directory: Path, name: str, command: list[str], filters: list[list[str]]) -> manifest.StoredObject:
@@ -124,6 +129,8 @@ def told(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
     if line == f"{os.environ.get('DBOPS_KILL')} ...":
         os.kill(os.getpid(), signal.SIGKILL)
+    while line == f"{os.environ.get('DBOPS_HOLD')} ..." and not Path(GO).exists():
+        time.sleep(0.02)
 
 
 def drill(root: str, config: str) -> int:
@@ -154,7 +161,55 @@ def restore(root: str, given: str) -> int:
     return 0
 
 
-def program(arguments: list[str]) -> int:
+def killed_drills(root: str, config: str, steps: list[str]) -> int:
+    for step in steps:
+        told(f"== {step}")
+        child = os.fork()
+        if not child:
+            os.environ["DBOPS_KILL"] = step
+            os._exit(drill(root, config))
+        _pid, status = os.waitpid(child, 0)
+        print(json.dumps([step, os.waitstatus_to_exitcode(status)]), flush=True)
+    return 0
+
+
+def killed() -> int:
+    """In processes of their own, but with what they import only once."""
+    from ansible_collections.dbops.postgres.plugins.module_utils._host_program import backup, config, status
+
+    # Two of each client: a connection must not be shared with a child.
+    theirs, ours = (config.read_backup_config(config.BACKUP_CONFIG) for _each in range(2))
+    backup.read_backup_config = lambda _path: theirs  # type: ignore
+    for moment in range(1, 200):
+        child = os.fork()
+        if not child:
+            os.environ["DBOPS_KILL_AT"] = str(moment)
+            os._exit(program_of(["backup", "--label", f"killed-{moment}"]))
+        _pid, ended = os.waitpid(child, 0)
+        found = status.status(ours, time.time())["targets"]
+        complete = [[item["id"] for item in place["sets"] if item["complete"]] for place in found]
+        print(json.dumps([os.waitstatus_to_exitcode(ended), complete]), flush=True)
+        if not ended:
+            return 0
+    return 1
+
+
+def program_of(arguments: list[str]) -> int:
+    # Only here: of a drill from a directory boto3 would be half of the time.
+    from ansible_collections.dbops.postgres.plugins.module_utils import _s3
+    from ansible_collections.dbops.postgres.plugins.module_utils._backup import backup, backup_stream, target_s3
+    from ansible_collections.dbops.postgres.plugins.module_utils._host_program.program import main
+
+    target_s3.PART = PART
+    _s3._ATTEMPTS = int(os.environ.get("DBOPS_ATTEMPTS", _s3._ATTEMPTS))
+    cut, table = os.environ.get("DBOPS_CUT"), contents.table
+
+    def ending(cursor: Any, schema: str, name: str, *, hashed: bool) -> contents.TableContents:
+        if f"{schema}.{name}" == cut:
+            cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+        return table(cursor, schema, name, hashed=hashed)
+
+    contents.table = ending
     left = int(os.environ.get("DBOPS_KILL_AT", "0"))
     each, clock = backup_stream.Fan.each, time.time
 
@@ -166,7 +221,7 @@ def program(arguments: list[str]) -> int:
         each(fan, do)
 
     if left:
-        backup_stream._READ = 4 << 20  # fewer moments, of the same kinds
+        backup_stream._READ = 512 << 10  # fewer moments, of the same kinds
     backup_stream.Fan.each = deadly  # type: ignore
     ahead = float(os.environ.get("DBOPS_CLOCK", "0"))
     if ahead:
@@ -178,7 +233,11 @@ def program(arguments: list[str]) -> int:
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["program"]:
-        sys.exit(program(sys.argv[2:]))
+        sys.exit(program_of(sys.argv[2:]))
+    if sys.argv[1:2] == ["killed"]:
+        sys.exit(killed())
+    if sys.argv[1:2] == ["killed-drills"]:
+        sys.exit(killed_drills(sys.argv[2], sys.argv[3], sys.argv[4:]))
     parser = argparse.ArgumentParser()
     parser.add_argument("job", choices=["make", "drill", "restore"])
     parser.add_argument("root")

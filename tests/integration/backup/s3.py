@@ -18,10 +18,12 @@ PORT = 9443
 BUCKET = "backups"
 HOME = "/srv/s3"
 
-# Passes everything on to the server; its rule is on the command line: cut=N ends the
-# first three connections after so many bytes of the client, slow=N lets so many a second through.
+RELEASED = "/run/s3-released"
+
+# Passes everything on to the server; its rule is on the command line: cut=N ends the first three connections after so
+# many bytes of the client, slow=N lets so many a second through, hold=N so many and the others when it is released.
 _PROXY = """
-import socket, sys, threading, time
+import os, socket, sys, threading, time
 port, rule = int(sys.argv[1]), sys.argv[2]
 kind, _, number = rule.partition('=')
 left = [3]
@@ -35,6 +37,8 @@ def pipe(source, sink, limited, doomed):
                 break
             if limited and kind == 'slow':
                 time.sleep(len(data) / int(number))
+            while limited and kind == 'hold' and passed > int(number) and not os.path.exists(sys.argv[4]):
+                time.sleep(0.02)
             sink.sendall(data)
     except OSError:
         pass
@@ -95,7 +99,8 @@ class S3Server:
 
     def proxy(self, port: int, rule: str) -> None:
         """A bad network at another port."""
-        self.host.run("sh", "-c", f"systemctl stop s3-proxy-{port} 2>/dev/null; cat >/opt/proxy.py", text=_PROXY)
+        script = f"systemctl stop s3-proxy-{port} 2>/dev/null; rm -f {RELEASED}; cat >/opt/proxy.py"
+        self.host.run("sh", "-c", script, text=_PROXY)
         self.host.run(
             "systemd-run",
             f"--unit=s3-proxy-{port}",
@@ -105,8 +110,13 @@ class S3Server:
             str(port),
             rule,
             str(PORT),
+            RELEASED,
         )
         self._wait(port)
+
+    def release(self) -> None:
+        """Let go what ``hold`` holds, for good."""
+        self.host.run("touch", RELEASED)
 
     def unproxy(self, port: int) -> None:
         """Remove it."""

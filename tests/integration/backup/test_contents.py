@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.dbops.postgres.plugins.module_utils import _postgres
 from ansible_collections.dbops.postgres.plugins.module_utils._backup import compare, contents
 from ansible_collections.dbops.postgres.plugins.module_utils._backup.contents import Contents
+from ansible_collections.dbops.postgres.plugins.module_utils._postgres import Login
 from tests.integration.servers import GROUP, Database, Server, create_database, drop_database
 from tests.throwaway import Host, hosts
 
@@ -147,5 +149,25 @@ def test_what_a_database_refers_to(nasty: Database) -> None:
             assert set(contents.extensions(cursor)) == {"hstore"}  # pg_trgm went with the schema public
             options = contents.options(cursor)
             assert (options["OWNER"], options["ENCODING"]) == ("postgres", "UTF8")
+    finally:
+        connection.close()
+
+
+def test_names_of_a_database_without_encoding_are_read(pg_database: Database) -> None:
+    name = f"{pg_database.prefix}bytes"
+    connection = pg_database.connect()
+    with connection.cursor() as cursor:
+        cursor.execute(f"CREATE DATABASE {name} ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0")
+    connection.close()
+    server = pg_database.server
+    login = Login(host=server.host, port=server.port, user=server.user, password=server.password)
+    connection = _postgres.connect(login, name)
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute('CREATE TABLE public."tänte" AS SELECT 1 AS "ö"')
+            contents.prepare(cursor)
+            assert contents.tables(cursor) == [("public", "tänte")]
+            assert contents.table(cursor, "public", "tänte", hashed=True).rows == 1
+            assert any("tänte" in item for item in contents.schema(cursor))
     finally:
         connection.close()

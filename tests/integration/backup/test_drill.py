@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.dbops.postgres.plugins.module_utils._backup.receipt import STEPS
-from tests.integration.backup.conftest import CODE, HOME, SCRATCH, SETS, DrillHost, psql
+from tests.integration.backup.conftest import CODE, GO, HOME, SCRATCH, SETS, DrillHost, psql
 from tests.integration.servers import Database, create_database, drop_database
 
 A = "20261124T010000Z-a"
@@ -72,12 +74,8 @@ def test_whatever_a_database_holds_it_passes(drill_host: DrillHost) -> None:
 
 
 def test_it_is_killed_in_every_step_and_the_next_cleans_up(drill_host: DrillHost, shop: Database) -> None:
-    cleaned = 0
-    for step in STEPS:
-        held = drill_host.drill(kill=step)
-        assert held.status == 128 + 9 or held.status == -9 or "Killed" in held.said, (step, held)
-        assert held.receipt == {}
-        cleaned += "removed what an interrupted drill had left" in held.said
+    said = drill_host.killed_drills(STEPS)
+    cleaned = said.count("removed what an interrupted drill had left")
     held = drill_host.drill()
     assert held.status == 0, held.said
     assert drill_host.left() == []
@@ -228,22 +226,51 @@ def test_a_wrong_and_a_missing_identity(drill_host: DrillHost, shop: Database) -
     assert drill_host.left() == []
 
 
-def test_two_at_once(drill_host: DrillHost, shop: Database) -> None:
-    query = {"database": shop.name, "query": "SELECT pg_sleep(4) IS NOT NULL"}
-    text = f'{{"scratch": "{SCRATCH}", "smoke": [{{"database": "{query["database"]}", "query": "{query["query"]}"}}]}}'
-    command = ("runuser", "-u", "postgres", "--", "python3", f"{CODE}/on_host.py", "drill", SETS, text)
+@contextlib.contextmanager
+def held_at(drill_host: DrillHost, step: str) -> Iterator[subprocess.Popen[str]]:
+    """A drill of the set A that stands still as a step begins, until the end of the block."""
+    command = ("runuser", "-u", "postgres", "--", "env", f"DBOPS_HOLD={step}", "python3", f"{CODE}/on_host.py")
+    given = json.dumps({"scratch": SCRATCH, "set": A})
+    drill_host.host.run("rm", "-f", GO)
     with subprocess.Popen(
-        drill_host.host.ssh_command(*command), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-    ) as first:
-        assert first.stderr is not None
-        for line in first.stderr:
-            if line.startswith("smoke queries"):
+        drill_host.host.ssh_command(*command, "drill", SETS, given),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if line.startswith(step):
                 break
+        try:
+            yield process
+        finally:
+            drill_host.host.run("touch", GO)
+    drill_host.host.run("rm", "-f", GO)
+
+
+def test_two_at_once(drill_host: DrillHost, shop: Database) -> None:
+    with held_at(drill_host, "smoke queries") as first:
         second = drill_host.drill()
-        first.communicate(timeout=60)
+        drill_host.host.run("touch", GO)
+        first.communicate(timeout=120)
     assert first.returncode == 0
     assert second.receipt["verdict"] == "error"
     assert "Another drill or restore is running" in second.problems[0]
+    assert drill_host.left() == []
+
+
+@pytest.mark.parametrize("step", ["restore", "contents"])
+def test_a_scratch_server_that_is_killed_is_no_broken_backup(drill_host: DrillHost, shop: Database, step: str) -> None:
+    with held_at(drill_host, step) as process:
+        drill_host.host.run("sh", "-c", f"kill -KILL $(head -qn1 {SCRATCH}/drill-*/data/postmaster.pid)")
+        drill_host.host.run("touch", GO)
+        out, said = process.communicate(timeout=120)
+    receipt = json.loads(out)
+    assert receipt["verdict"] == "error", said
+    [found] = [item for item in receipt["steps"] if item["name"] == step]
+    assert "Cannot connect to database" in found["problems"][0] or "throwaway server" in found["problems"][0]
+    assert found["remedy"]
     assert drill_host.left() == []
 
 
@@ -264,6 +291,24 @@ def test_a_disk_that_is_too_small(drill_host: DrillHost, shop: Database, copy: s
         assert drill_host.host.run("ls", small).split() == ["lock"]
     finally:
         drill_host.host.run("umount", small)
+
+
+def test_a_disk_that_a_filter_finds_full_is_no_broken_backup(drill_host: DrillHost, shop: Database) -> None:
+    small, name = f"{HOME}/small", "20261122T000000Z-full"
+    key = f"cd {HOME}; rm -f k3; age-keygen -o k3 2>/dev/null; chown postgres k3; age-keygen -y k3 >k3.pub"
+    drill_host.host.run("sh", "-c", f"{key}; chmod 0644 k3.pub; mkdir -p {small}")
+    drill_host.make(name, [shop.name], "--recipient", f"{HOME}/k3.pub")
+    drill_host.edit(name, "m['databases'][0]['size'] = -10**9")
+    mount = f"mount -t tmpfs -o size=16k,uid=$(id -u postgres),mode=0700 tmpfs {small}"
+    drill_host.host.run("sh", "-c", mount)
+    try:
+        held = drill_host.drill(scratch=small, set=name, identity=f"{HOME}/k3")
+    finally:
+        drill_host.host.run("umount", small)
+        drill_host.host.run("rm", "-rf", f"{SETS}/{name}")
+    assert held.receipt["verdict"] == "error", held.said
+    assert "no space left on device" in held.problems[0].lower()
+    assert "more room" in held.step("objects")["remedy"]
 
 
 def test_what_is_not_its_own_stays(drill_host: DrillHost, shop: Database) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import psycopg2
 import pytest
 
+from ansible_collections.dbops.postgres.plugins.module_utils import _postgres
 from ansible_collections.dbops.postgres.plugins.module_utils._backup import restore_database as rd
 from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError
 from ansible_collections.dbops.postgres.plugins.module_utils._postgres import Login
@@ -92,7 +93,7 @@ def test_the_new_one_takes_the_place_with_settings_and_privileges(pg_database: D
         "CREATE TABLE old (id int)",
     )
     rd.create(server, new, "set1", {})
-    rd.take_over(server, live, new)
+    rd.take_over(server, live, new, kept)
     facts = (
         "SELECT datacl::text, datconnlimit, shobj_description(oid, 'pg_database'), pg_get_userbyid(datdba),"
         " (SELECT array_agg(setconfig::text ORDER BY setrole) FROM pg_db_role_setting WHERE setdatabase = d.oid)"
@@ -136,6 +137,50 @@ def test_the_new_one_takes_the_place_with_settings_and_privileges(pg_database: D
 def test_a_swap_that_cannot_be_leaves_both_as_they_were(pg_database: Database) -> None:
     server, live, new = login(pg_database.server), pg_database.name, f"{pg_database.prefix}new"
     rd.create(server, new, "set1", {})
-    with pytest.raises(psycopg2.Error):
+    with pytest.raises(DbopsError, match="cannot take the place") as caught:
         rd.swap(server, live, new, "postgres")
+    assert f'ALTER DATABASE "{new}" RENAME TO "{live}"' in caught.value.remedy
     assert {live, new} <= set(rd.databases(server))
+
+
+def test_what_cannot_be_given_leaves_the_live_one_as_it_was(pg_database: Database) -> None:
+    live = pg_database.name
+    with pytest.raises(DbopsError, match='database "nowhere" does not exist') as caught:
+        rd.take_over(login(pg_database.server), live, "nowhere", "kept")
+    assert f"'{live}' is as it was" in str(caught.value)
+
+
+def test_a_database_that_is_not_created_to_its_end_is_dropped(
+    pg_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server, new = login(pg_database.server), f"{pg_database.prefix}new"
+    monkeypatch.setattr(rd, "_UNPROVEN", "{}\0")  # no comment can hold that
+    with pytest.raises((DbopsError, ValueError)):
+        rd.create(server, new, "set1", {})
+    assert new not in rd.databases(server)
+
+
+@pytest.mark.parametrize("error", [psycopg2.OperationalError("server closed"), psycopg2.InterfaceError("closed")])
+def test_a_server_that_goes_away_is_told_in_words(monkeypatch: pytest.MonkeyPatch, error: psycopg2.Error) -> None:
+    class Gone:
+        def __enter__(self) -> Any:
+            raise error
+
+        __exit__ = cursor = lambda self, *_given: self
+        close = lambda _self: None  # noqa: E731
+
+    monkeypatch.setattr(_postgres, "connect", lambda *_given, **_more: Gone())
+    here = Login()
+    for ask in (
+        lambda: rd.databases(here),
+        lambda: rd.data_directory(here),
+        lambda: rd.lacking(here, {}, []),
+        lambda: rd.create(here, "new", "set1", {}),
+        lambda: rd.proven(here, "new", "set1"),
+        lambda: rd.drop_unproven(here, "new"),
+        lambda: rd.take_over(here, "live", "new", "kept"),
+        lambda: rd.swap(here, "live", "new", "kept"),
+    ):
+        with pytest.raises(DbopsError) as caught:
+            ask()
+        assert caught.value.remedy

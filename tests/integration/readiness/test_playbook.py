@@ -9,6 +9,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from tests.integration.backup.conftest import forget, host_of
 from tests.integration.conftest import RunPlaybook
 from tests.integration.servers import Server
 
@@ -24,6 +27,12 @@ def arguments(server: Server, tmp_path: Path, **variables: str) -> list[str]:
     inventory.write_text(json.dumps(GONE))
     given = {"dbops_hosts": "all", "readiness_report_dir": str(tmp_path / "report"), **variables}
     return ["-i", str(inventory), "--limit", f"pg{server.version},gone", "-e", json.dumps(given)]
+
+
+@pytest.fixture(autouse=True)
+def bare(pg_server: Server) -> None:
+    """What a run of the tests of backups that was killed has left on the host would be looked at."""
+    forget(host_of(pg_server))
 
 
 def test_an_estate_with_a_bare_host_and_one_that_is_gone(

@@ -5,9 +5,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError, IncompleteReadError, ReadTimeoutError
+from urllib3.exceptions import SSLError
 
 from ansible_collections.dbops.postgres.plugins.module_utils._backup.backup_spec import (
     BackupSpec,
@@ -21,7 +24,7 @@ from ansible_collections.dbops.postgres.plugins.module_utils._host_program.confi
     target_from,
 )
 from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError
-from ansible_collections.dbops.postgres.plugins.module_utils._s3 import keys_from
+from ansible_collections.dbops.postgres.plugins.module_utils._s3 import explained, keys_from
 
 KEY = "age1" + "q" * 58
 
@@ -47,6 +50,8 @@ def test_everything_declared() -> None:
         ({"recipients": ["age2x"]}, "a recipient is 'age2x'"),
         ({"recipients": ["AGE-SECRET-KEY-1CANARY"]}, "a secret key!"),
         ({"databases": "shop"}, "databases is 'shop'"),
+        ({"databases": 5}, "databases is 5"),
+        ({"socket": 5}, "socket is 5"),
         ({"databases": ["a"], "exclude": ["a"]}, "'a' is in databases and in exclude"),
     ],
 )
@@ -103,3 +108,44 @@ def test_a_credential_that_is_none_is_not_told(text: str) -> None:
 def test_labels_that_cannot_name_a_set(label: str) -> None:
     with pytest.raises(DbopsError, match="cannot be part of a name"):
         set_id(label, 0)
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        ({"bucket": "b", "prefix": 5}, "prefix is 5"),
+        ({"bucket": "b", "path_style": "yes"}, "path_style is 'yes'"),
+        ({"bucket": "b", "endpoint": "localhost:9000"}, "No client for localhost:9000: Invalid endpoint"),
+        ({"bucket": "b", "region": "no region!"}, "No client for S3: .*region"),
+    ],
+)
+def test_a_bucket_that_cannot_be_meant(data: dict[str, Any], said: str) -> None:
+    with pytest.raises(DbopsError, match=said):
+        target_from(data)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        EndpointConnectionError(endpoint_url="https://x"),
+        ReadTimeoutError(endpoint_url="https://x"),
+        IncompleteReadError(actual_bytes=1, expected_bytes=2),
+        SSLError("[SSL: DECRYPTION_FAILED_OR_BAD_RECORD_MAC]"),  # urllib3's own: TLS that breaks within an object
+        ConnectionResetError(104, "Connection reset by peer"),
+        ClientError({"Error": {"Code": "SlowDown", "Message": "Reduce"}}, "PutObject"),
+        ClientError({}, "PutObject"),
+    ],
+)
+def test_whatever_s3_does_is_told_in_words(error: Exception) -> None:
+    with pytest.raises(DbopsError, match="s3://b: cannot write x") as caught, explained("s3://b", "write x"):
+        raise error
+    assert caught.value.remedy
+
+
+def test_a_credential_that_is_no_text_shows_nothing_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "backup_target_offsite").write_bytes(b"CANARY\xff")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    with pytest.raises(DbopsError, match="The credential backup_target_offsite is no text") as caught:
+        target_from({"bucket": "b", "name": "offsite"})
+    assert "CANARY" not in repr(caught.value)
+    assert caught.value.__cause__ is None

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.dbops.postgres.plugins.module_utils._backup.backup_spec import Keep
-from ansible_collections.dbops.postgres.plugins.module_utils._backup.keep import decide, time_of
-from ansible_collections.dbops.postgres.plugins.module_utils._backup.target import Found, set_id
+from ansible_collections.dbops.postgres.plugins.module_utils._backup.keep import decide
+from ansible_collections.dbops.postgres.plugins.module_utils._backup.target import Found, set_id, time_of
 
 NOW = datetime.datetime(2026, 11, 24, 4, tzinfo=datetime.UTC).timestamp()
 DAY = 86400.0

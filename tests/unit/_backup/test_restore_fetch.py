@@ -61,7 +61,7 @@ def test_a_missing_filter_is_named(tmp_path: Path) -> None:
 
 def test_nothing_is_overwritten(tmp_path: Path) -> None:
     (tmp_path / "dump").write_text("mine")
-    with pytest.raises(FileExistsError):
+    with pytest.raises(DbopsError, match="dump: File exists"):
         fetch(chunks(DATA), [], str(tmp_path / "dump"))
 
 

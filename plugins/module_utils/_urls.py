@@ -15,10 +15,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import quote, quote_plus, unquote
 
+from ansible_collections.dbops.postgres.plugins.module_utils._environment import is_production
 from ansible_collections.dbops.postgres.plugins.module_utils._plan import MASK, DbopsError
 
 SSLMODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")  # the weakest first
-PRODUCTION = ("prod", "production", "live")
 # The least that an environment wants; "" stands for those that are not named.
 MINIMUM = {"prod": "verify-full", "production": "verify-full", "live": "verify-full", "": "require"}
 SCHEMES = ("postgresql", "postgres")
@@ -163,7 +163,7 @@ def check_url(
         parts = parse_url(url)
     except DbopsError as error:
         return [Problem("form", error.problem.rstrip("."), error.remedy)]
-    production = environment.lower() in PRODUCTION
+    production = is_production(environment)
     found = []
     local = [_is_local(host) for host, _port in parts.hosts] or [True]
     if production and any(local):

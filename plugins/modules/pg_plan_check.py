@@ -47,6 +47,13 @@ options:
     description: How long one query may run, as PostgreSQL writes a duration.
     type: str
     default: 30s
+  i_know_this_is_production:
+    description:
+      - On a server that says in C(cluster_name) that it is production, queries that change something are not run, and
+        reported as C(not_tested), unless this has the words V(run the changing queries on the production server).
+      - All others are run there, in a transaction that is read-only.
+    type: str
+    default: ''
   report:
     description: Write the plans and verdicts as Markdown to this file on the host that runs the module.
     type: path
@@ -66,7 +73,7 @@ options:
 notes:
   - Queries that change data are run as well, and rolled back. They hold their locks until then, use up values of
     sequences, and call triggers and functions, whose effects outside of the database nobody rolls back. Volatile
-    functions are named in a warning.
+    functions are named in a warning. On a production server such queries need O(i_know_this_is_production).
   - C(search_path) is C("$user", public) unless the query's C(settings) say otherwise.
   - A query whose C(max_ms) is exceeded is run a second time, and the faster run counts.
   - Statistics of another server (C(pg_restore_relation_stats), PostgreSQL 18) are not imported; make rows instead.
@@ -173,7 +180,7 @@ from ansible_collections.dbops.postgres.plugins.module_utils._plans.files import
 from ansible_collections.dbops.postgres.plugins.module_utils._plans.judge import CONTROLS, judge, measured
 from ansible_collections.dbops.postgres.plugins.module_utils._plans.observe import observe
 from ansible_collections.dbops.postgres.plugins.module_utils._plans.report import markdown
-from ansible_collections.dbops.postgres.plugins.module_utils._plans.spec import parse
+from ansible_collections.dbops.postgres.plugins.module_utils._plans.spec import PRODUCTION_WORDS, parse
 from ansible_collections.dbops.postgres.plugins.module_utils._postgres import LOGIN_ARGUMENTS, login_from
 from ansible_collections.dbops.postgres.plugins.module_utils._specfile import (
     SPEC_ARGUMENTS,
@@ -188,6 +195,7 @@ ARGUMENTS = {
     **SPEC_ARGUMENTS,
     "generate": {"type": "bool", "default": False},
     "timeout": {"type": "str", "default": "30s"},
+    "i_know_this_is_production": {"type": "str", "default": ""},
     "report": {"type": "path"},
     "baseline": {"type": "path"},
     "update_baseline": {"type": "bool", "default": False},
@@ -201,6 +209,12 @@ def main() -> None:
     try:
         if not re.fullmatch(r"\d+\s*(ms|s|min|h)?", params["timeout"]):
             raise DbopsError(f"timeout: {params['timeout']!r} is no duration", "For example 30s.")
+        said = params["i_know_this_is_production"]
+        if said and said != PRODUCTION_WORDS:
+            raise DbopsError(
+                f"i_know_this_is_production is {said!r}, which are not the words that are asked for",
+                f"Say i_know_this_is_production: {PRODUCTION_WORDS!r}, or leave it out.",
+            )
         if params["baseline_factor"] < 1:
             raise DbopsError(f"baseline_factor: {params['baseline_factor']} is less than 1")
         file = given(params)
@@ -210,7 +224,7 @@ def main() -> None:
         except SpecError as error:
             raise file.located(error) from None
         before = read_baseline(params["baseline"]) if params["baseline"] else None
-        seen = observe(login_from(params), name, spec, params["timeout"], params["generate"], params["schemas"])
+        seen = observe(login_from(params), name, spec, params["timeout"], params["generate"], params["schemas"], said)
     except DbopsError as error:
         module.fail_json(msg=str(error))
     for tried in seen.tried:

@@ -25,6 +25,7 @@ from ansible_collections.dbops.postgres.plugins.module_utils._constraints.state 
     Type,
     grouped,
 )
+from ansible_collections.dbops.postgres.plugins.module_utils._environment import environment_of
 
 if TYPE_CHECKING:
     from psycopg2 import extensions
@@ -172,7 +173,7 @@ def observe(connection: extensions.connection) -> Database:
             children.setdefault(parent, []).append(table.oid)
     return Database(
         name=name,
-        environment=cluster.rpartition("@")[2].lower() if "@" in cluster else "",
+        environment=environment_of(cluster),
         user=user,
         tables=seen,
         types=types,

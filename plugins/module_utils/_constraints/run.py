@@ -21,6 +21,7 @@ from ansible_collections.dbops.postgres.plugins.module_utils._constraints.state 
     Database,
     Proof,
 )
+from ansible_collections.dbops.postgres.plugins.module_utils._environment import is_production
 from ansible_collections.dbops.postgres.plugins.module_utils._findings import Finding
 from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError
 from ansible_collections.dbops.postgres.plugins.module_utils._postgres import (
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
     from psycopg2 import extensions
 
 PRODUCTION_WORDS = "try the constraints on the production server"
-PRODUCTION = ("prod", "production", "live")
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def examine(connection: extensions.connection, spec: Spec, schemas: Sequence[str
     database = observe(connection)
     _known(database, schemas, spec)
     chosen = choose(database, schemas)
-    production = database.environment in PRODUCTION
+    production = is_production(database.environment)
     allowed = not production or said == PRODUCTION_WORDS
     before = sequences(connection)
     with connection.cursor() as cursor:

@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.dbops.postgres.plugins.module_utils._environment import environment_of, is_production
 from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError
 
 # What has to be said, word for word, before a server that calls itself production is loaded.
 PRODUCTION_WORDS = "load the production server"
-PRODUCTION = ("prod", "production", "live")
 LONGEST_SECONDS = 3600
 
 
@@ -101,8 +101,8 @@ def refuse_production(spec: LoadSpec, cluster_name: str) -> None:
 
     :raises DbopsError: it is production, and nobody said the words.
     """
-    environment = cluster_name.rpartition("@")[2].lower() if "@" in cluster_name else ""
-    if environment in PRODUCTION and spec.allow_production != PRODUCTION_WORDS:
+    environment = environment_of(cluster_name)
+    if is_production(environment) and spec.allow_production != PRODUCTION_WORDS:
         raise DbopsError(
             f"{spec.host}:{spec.port} says that it is {environment!r} (cluster_name = {cluster_name!r})",
             f"Load another server, or say allow_production: {PRODUCTION_WORDS!r}.",

@@ -10,12 +10,12 @@ from collections.abc import Generator
 from dataclasses import dataclass
 
 from ansible_collections.dbops.postgres.plugins.module_utils import _postgres
+from ansible_collections.dbops.postgres.plugins.module_utils._environment import environment_of, short
 from ansible_collections.dbops.postgres.plugins.module_utils._migration.run_session import NAME
 from ansible_collections.dbops.postgres.plugins.module_utils._migration.run_spec import MigrateSpec
 from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError
 from ansible_collections.dbops.postgres.plugins.module_utils._postgres import Login
 
-_SAME = {"development": "dev", "staging": "stage", "production": "prod"}
 _LOCK_CLASS = 0x64626F70  # "dbop"
 _SERVER = """
 SELECT pg_catalog.pg_is_in_recovery(), pg_catalog.current_setting('cluster_name'),
@@ -96,7 +96,7 @@ def admit(login: Login, spec: MigrateSpec) -> Admitted:
     if not superuser:
         problems.append(f"{login.user!r} is no superuser, and so cannot make a copy of the database")
     said = environment_of(cluster)
-    if spec.environment and said != _SAME.get(spec.environment, spec.environment):
+    if spec.environment and said != short(spec.environment):
         problems.append(
             f"the server says that it is {said or 'of no environment'!r} (cluster_name {cluster!r}), "
             f"expected is {spec.environment!r}"
@@ -112,12 +112,6 @@ def admit(login: Login, spec: MigrateSpec) -> Admitted:
             f"Database {spec.database!r} cannot be migrated now: {'; '.join(problems)}", "Mend this, and run it again."
         )
     return Admitted(str(found[0]), int(found[1]), str(cluster))
-
-
-def environment_of(cluster_name: str) -> str:
-    """What the server says it is: the part of cluster_name after the ``@``; empty: it does not say."""
-    word = cluster_name.rpartition("@")[2] if "@" in cluster_name else ""
-    return _SAME.get(word, word)
 
 
 def end_left(login: Login, database: str) -> int:

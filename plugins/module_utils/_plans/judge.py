@@ -10,7 +10,7 @@ from typing import Any
 
 from ansible_collections.dbops.postgres.plugins.module_utils._findings import Control, Finding, Severity, Status
 from ansible_collections.dbops.postgres.plugins.module_utils._plans.explain import Explained, Node
-from ansible_collections.dbops.postgres.plugins.module_utils._plans.spec import Limits, Query
+from ansible_collections.dbops.postgres.plugins.module_utils._plans.spec import PRODUCTION_WORDS, Limits, Query
 from ansible_collections.dbops.postgres.plugins.module_utils._plans.state import Observed, Tried
 
 CONTROLS = (
@@ -50,6 +50,11 @@ def judge(seen: Observed, baseline: Mapping[str, Any] | None = None, factor: flo
         return [_found(RUNS, "database", Status.NOT_TESTED, text, "Declare queries in the section plans of the spec.")]
     findings: list[Finding] = []
     for tried in seen.tried:
+        if tried.kept_back:
+            text = f"It changes something, and the server says that it is production: {tried.problem}"
+            remedy = f"Run it on a copy, or say i_know_this_is_production: {PRODUCTION_WORDS!r}."
+            findings.append(_found(RUNS, tried.query.name, Status.NOT_TESTED, text, remedy))
+            continue
         if tried.explained is None:
             findings.append(_found(RUNS, tried.query.name, Status.ERROR, tried.problem, "Mend the query, or its role."))
             continue

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from ansible_collections.dbops.postgres.plugins.module_utils import _postgres
+from ansible_collections.dbops.postgres.plugins.module_utils._environment import environment_of, is_production
 from ansible_collections.dbops.postgres.plugins.module_utils._plan import (
     Argument,
     DbopsError,
@@ -20,7 +21,7 @@ from ansible_collections.dbops.postgres.plugins.module_utils._plan import (
     Sql,
 )
 from ansible_collections.dbops.postgres.plugins.module_utils._plans import explain, generate
-from ansible_collections.dbops.postgres.plugins.module_utils._plans.spec import Generate, Query, Spec
+from ansible_collections.dbops.postgres.plugins.module_utils._plans.spec import PRODUCTION_WORDS, Generate, Query, Spec
 from ansible_collections.dbops.postgres.plugins.module_utils._plans.state import Candidate, Observed, Tried
 from ansible_collections.dbops.postgres.plugins.module_utils._postgres import Login
 from ansible_collections.dbops.postgres.plugins.module_utils._statement import words
@@ -32,6 +33,7 @@ with contextlib.suppress(ImportError):  # _postgres.connect says that it is miss
 LOCK_TIMEOUT = "2s"
 GENERATE_TIMEOUT = "10min"
 CANDIDATES = 10
+_READ_ONLY = "25006"  # read_only_sql_transaction
 
 _EXPLAIN = "EXPLAIN (ANALYZE, BUFFERS, SETTINGS, VERBOSE, FORMAT JSON) "
 
@@ -110,21 +112,37 @@ SELECT n.nspname, c.relname,
 
 
 def observe(
-    login: Login, database: str, spec: Spec, timeout: str, allow_generate: bool, schemas: Sequence[str] = ()
+    login: Login,
+    database: str,
+    spec: Spec,
+    timeout: str,
+    allow_generate: bool,
+    schemas: Sequence[str] = (),
+    said: str = "",
 ) -> Observed:
     """Run the declared queries.
 
     :param schemas: must be there; a query says by itself what it looks at.
+    :param said: the words of ``i_know_this_is_production``. Without them nothing is changed on a production server, not
+        even to be rolled back.
     :param timeout: of each query, as PostgreSQL writes a duration.
     :param allow_generate: whether rows may be made where the spec says so; the tables must be empty.
     :raises DbopsError: the server refuses, or the rows cannot be made.
     """
     with _opened(login, database) as cursor:
         _postgres.refuse_unknown_schemas(cursor, database, schemas)
+        careful = _production(cursor) and said != PRODUCTION_WORDS
+        if careful and spec.generate and allow_generate:
+            raise DbopsError(
+                f"generate: the server of {database!r} says that it is production",
+                "Rows are made in empty tables of a throwaway database only.",
+            )
         generated = _generated(cursor, spec.generate) if spec.generate and allow_generate else {}
+        if careful:
+            _set(cursor, "transaction_read_only", "on")
         _set(cursor, "statement_timeout", timeout)
         functions = _volatile(cursor, spec.queries)
-        tried = tuple(_try(cursor, query, functions.get(query.name, ())) for query in spec.queries)
+        tried = tuple(_try(cursor, query, functions.get(query.name, ()), careful) for query in spec.queries)
         nodes = [node for item in tried if item.explained for node in item.explained.nodes]
         tables = sorted({node.table for node in nodes if node.table})
         cursor.execute(_ROWS, ([table[0] for table in tables], [table[1] for table in tables]))
@@ -158,11 +176,16 @@ def _opened(login: Login, database: str) -> Iterator[extensions.cursor]:
         connection.close()  # which rolls back
 
 
+def _production(cursor: extensions.cursor) -> bool:
+    cursor.execute("SELECT pg_catalog.current_setting('cluster_name')")
+    return is_production(environment_of((cursor.fetchone() or ("",))[0]))
+
+
 def _set(cursor: extensions.cursor, name: str, value: str) -> None:
     cursor.execute("SELECT pg_catalog.set_config(%s, %s, true)", (name, value))
 
 
-def _try(cursor: extensions.cursor, query: Query, volatile: tuple[str, ...]) -> Tried:
+def _try(cursor: extensions.cursor, query: Query, volatile: tuple[str, ...], careful: bool) -> Tried:
     """One query; a second time when it took too long, because the first one has read the table from the disk."""
     try:
         explained = _explained(cursor, query)
@@ -172,7 +195,8 @@ def _try(cursor: extensions.cursor, query: Query, volatile: tuple[str, ...]) -> 
     except psycopg2.Error as error:
         if cursor.connection.closed:
             raise
-        return Tried(query, None, _postgres.told(error), volatile)
+        kept_back = careful and error.pgcode == _READ_ONLY
+        return Tried(query, None, _postgres.told(error), volatile, kept_back)
     return Tried(query, explained, "", volatile)
 
 

@@ -15,6 +15,8 @@ from ansible_collections.dbops.postgres.plugins.module_utils._statement import s
 
 Value = Union[str, int, float, bool, None]
 
+PRODUCTION_WORDS = "run the changing queries on the production server"
+
 _SECTION = ("queries", "defaults", "generate")
 _LIMITS = ("must_use_index", "no_seq_scan_over_rows", "max_rows_removed", "max_cost", "max_ms", "max_estimate_factor")
 _QUERY = ("name", "sql", "file", "parameters", "generic", "role", "settings", *_LIMITS)

@@ -18,12 +18,14 @@ class Tried:
 
     :param explained: its plan; None: it could not be run, and ``problem`` says why.
     :param volatile: functions in it whose effects a rollback may not undo.
+    :param kept_back: it changes something, and was not run on a production server.
     """
 
     query: Query
     explained: Explained | None
     problem: str = ""
     volatile: tuple[str, ...] = ()
+    kept_back: bool = False
 
 
 @dataclass(frozen=True)

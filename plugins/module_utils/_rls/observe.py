@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ansible_collections.dbops.postgres.plugins.module_utils._environment import environment_of
 from ansible_collections.dbops.postgres.plugins.module_utils._postgres import capabilities
 from ansible_collections.dbops.postgres.plugins.module_utils._rls import queries
 from ansible_collections.dbops.postgres.plugins.module_utils._rls.spec import RlsSpec
@@ -29,8 +30,6 @@ from ansible_collections.dbops.postgres.plugins.module_utils._rls.state import (
 
 if TYPE_CHECKING:
     from psycopg2 import extensions
-
-_SAME = {"development": "dev", "staging": "stage", "production": "prod"}
 
 
 def observe(connection: extensions.connection, spec: RlsSpec, schemas: Sequence[str] = ()) -> RlsState:
@@ -106,14 +105,6 @@ def observe(connection: extensions.connection, spec: RlsSpec, schemas: Sequence[
             for oid, name, enabled, writers in _rows(connection, queries.OTHER_TABLES, params)
         },
     )
-
-
-def environment_of(cluster_name: str) -> str:
-    """What the server says it is: what stands behind the ``@`` in its cluster_name, in one word."""
-    if "@" not in cluster_name:
-        return ""
-    said = cluster_name.rpartition("@")[2].lower()
-    return _SAME.get(said, said)
 
 
 def _rows(

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.dbops.postgres.plugins.module_utils._environment import is_production
 from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError
 from ansible_collections.dbops.postgres.plugins.module_utils._specfile import SpecError, Where, only
 
@@ -20,7 +21,6 @@ EVERY = "*"
 
 # What has to be said, word for word, before foreign rows are touched (and rolled back) on a production server.
 PRODUCTION_WORDS = "try the policies on the production server"
-PRODUCTION = ("prod", "production", "live")
 
 _SETTING = re.compile(r"[A-Za-z_][A-Za-z0-9_$]*(\.[A-Za-z_][A-Za-z0-9_$]*)+|TimeZone|DateStyle|search_path")
 
@@ -145,7 +145,7 @@ def allow(environment: str, said: str, *, mutate: bool, database: str, throwaway
     :param said: the words of ``i_know_this_is_production``.
     :raises DbopsError: policies shall be mutated, and this database is not declared to be a throwaway one.
     """
-    production = environment in PRODUCTION
+    production = is_production(environment)
     if mutate:
         if production:
             raise DbopsError(

@@ -9,9 +9,10 @@ import re
 from contextlib import suppress
 from dataclasses import dataclass
 
+from ansible_collections.dbops.postgres.plugins.module_utils._environment import is_production
 from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError
 from ansible_collections.dbops.postgres.plugins.module_utils._postgres import Login, capabilities, connect
-from ansible_collections.dbops.postgres.plugins.module_utils._seeding.spec import environment_of, is_production
+from ansible_collections.dbops.postgres.plugins.module_utils._seeding.spec import environment_of
 
 with suppress(ImportError):  # connect() says so
     import psycopg2

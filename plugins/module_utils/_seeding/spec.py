@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError
-from ansible_collections.dbops.postgres.plugins.module_utils._urls import PRODUCTION
 
 SYSTEM = ("pg_catalog", "information_schema", "pg_toast", "dbops")
 
@@ -82,11 +81,6 @@ def parse(params: Mapping[str, Any]) -> GuardSpec:
 def environment_of(cluster_name: str, declared: str = "") -> str:
     """What a server says it is, by the part of cluster_name after the ``@``, else what was declared for it."""
     return (cluster_name.rpartition("@")[2] if "@" in cluster_name else "") or declared
-
-
-def is_production(environment: str) -> bool:
-    """Whether this word means production."""
-    return environment.lower() in PRODUCTION
 
 
 def words(database: str) -> str:

@@ -14,8 +14,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ansible_collections.dbops.postgres.plugins.module_utils._environment import PRODUCTION
 from ansible_collections.dbops.postgres.plugins.module_utils._plan import Ident, Joined, Literal, Sql
-from ansible_collections.dbops.postgres.plugins.module_utils._urls import PRODUCTION
 
 SCHEMA = "dbops"
 TRUNCATE_TRIGGER = "dbops_refuse_truncate"

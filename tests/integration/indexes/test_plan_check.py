@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.dbops.postgres.plugins.module_utils._plans import observe
 from ansible_collections.dbops.postgres.plugins.modules import pg_plan_check
 from tests.integration.access.running import query, sql
 from tests.integration.indexes.running import run_module
@@ -229,3 +230,34 @@ def test_candidates_and_files(shop: Database, capsys: pytest.CaptureFixture[str]
     (tmp_path / "n.sql").write_text("SELECT 1; COMMIT; DROP TABLE payments")
     result = run_module(capsys, pg_plan_check, shop, spec_file=str(path))
     assert "must be exactly one statement" in result["msg"]
+
+
+def test_a_production_server_is_not_changed_without_the_words(
+    shop: Database, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(observe, "environment_of", lambda _name: "prod")
+    queries = [
+        {"name": "reads", "sql": OF_A_USER, "max_ms": 30000},
+        {"name": "changes", "sql": "UPDATE users SET born = NULL WHERE id = md5('7')::uuid", "max_ms": 30000},
+        {"name": "takes a number", "sql": "SELECT nextval('payments_id_seq')", "max_ms": 30000},
+        {"name": "is wrong", "sql": "SELECT 1 / 0", "max_ms": 30000},
+    ]
+    result = plans(capsys, shop, *queries, generate=False)
+    found = said(result)
+    assert found["changes", "runs"] == found["takes a number", "runs"] == "not_tested"
+    assert found["is wrong", "runs"] == "error"
+    assert ("reads", "runs") not in found
+    assert not result["passed"]
+    remedies = {item["subject"]: item["remedy"] for item in result["findings"]}
+    words = "run the changing queries on the production server"
+    assert words in remedies["changes"]
+    connection = shop.connect()
+    try:
+        assert query(connection, "SELECT is_called FROM payments_id_seq") == [(False,)]
+    finally:
+        connection.close()
+    found = said(plans(capsys, shop, *queries, generate=False, i_know_this_is_production=words))
+    assert ("changes", "runs") not in found
+    assert found["is wrong", "runs"] == "error"
+    assert "not the words" in plans(capsys, shop, *queries, i_know_this_is_production="yes")["msg"]
+    assert "says that it is production" in plans(capsys, shop, *queries, generate=True)["msg"]

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.dbops.postgres.plugins.module_utils._findings import Severity, Status
 from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError
-from ansible_collections.dbops.postgres.plugins.module_utils._rls import attempts, cells, made_rows, observe, snapshot
+from ansible_collections.dbops.postgres.plugins.module_utils._rls import attempts, cells, made_rows, snapshot
 from ansible_collections.dbops.postgres.plugins.module_utils._rls.cells import Cell, Level
 from ansible_collections.dbops.postgres.plugins.module_utils._rls.judge_policies import _TRUE, outside_selects
 from ansible_collections.dbops.postgres.plugins.module_utils._rls.spec import (
@@ -171,14 +171,6 @@ def test_one_finding_for_one_cast() -> None:
     (finding,) = cells.findings([*mine, Cell("nobody", "v", "SELECT", Level.NONE, nobody=True)])
     assert "on t, u: no uuid: ''" in finding.evidence
     assert "nullif(" in finding.remedy
-
-
-@pytest.mark.parametrize(
-    ("cluster_name", "environment"),
-    [("17/main", ""), ("17/main@prod", "prod"), ("x@y@Production", "prod"), ("a@stage", "stage"), ("a@", "")],
-)
-def test_environment(cluster_name: str, environment: str) -> None:
-    assert observe.environment_of(cluster_name) == environment
 
 
 def test_nothing_passes_with_something_bad() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.dbops.postgres.plugins.module_utils._environment import is_production
 from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError
 from ansible_collections.dbops.postgres.plugins.module_utils._seeding import statements as st
 from ansible_collections.dbops.postgres.plugins.module_utils._seeding.observe import Guard, Held
@@ -18,7 +19,6 @@ from ansible_collections.dbops.postgres.plugins.module_utils._seeding.seed impor
 from ansible_collections.dbops.postgres.plugins.module_utils._seeding.spec import (
     GuardSpec,
     environment_of,
-    is_production,
     parse,
 )
 

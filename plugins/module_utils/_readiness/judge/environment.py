@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from ansible_collections.dbops.postgres.plugins.module_utils._environment import environment_of, short
 from ansible_collections.dbops.postgres.plugins.module_utils._readiness.judge import access
 from ansible_collections.dbops.postgres.plugins.module_utils._readiness.judge.rules import (
     Outcome,
@@ -22,10 +23,8 @@ from ansible_collections.dbops.postgres.plugins.module_utils._readiness.state im
     look,
 )
 
-_SAME = {"development": "dev", "staging": "stage", "production": "prod"}
 
-
-def environment_of(name: str, known: tuple[str, ...]) -> str:
+def _in_name(name: str, known: tuple[str, ...]) -> str:
     """The environment in the name of a role (``payments_prod_app``: prod), empty when it names none."""
     for word in re.split(r"[_.\-]", name.lower()):
         if word in known:
@@ -33,18 +32,9 @@ def environment_of(name: str, known: tuple[str, ...]) -> str:
     return ""
 
 
-def short(environment: str) -> str:
-    """One word for each environment, so that ``production`` and ``prod`` are the same."""
-    return _SAME.get(environment, environment)
-
-
 def declared(seen: Observed) -> str:
-    """What the server says it is: the part of cluster_name after the ``@``; empty: it does not say.
-
-    cluster_name can be read by every session and set by nobody but who owns the configuration file (PostgreSQL
-    manual, 19.7.3: it needs a restart). A custom setting could be overridden by any session.
-    """
-    return look(seen.server).settings["cluster_name"].value.rpartition("@")[2] if _named(seen) else ""
+    """What the server says it is; empty: it does not say."""
+    return environment_of(look(seen.server).settings["cluster_name"].value)
 
 
 def _named(seen: Observed) -> bool:
@@ -72,7 +62,7 @@ def other_environments_stay_out(seen: Observed, want: Thresholds) -> Iterator[Ou
     here = short(declared(seen))
     subject = "roles of other environments"
     known = (*want.environments, *([here] if here else []))
-    named = {role.name: environment_of(role.name, known) for role in access.logins(server)}
+    named = {role.name: _in_name(role.name, known) for role in access.logins(server)}
     if not here:
         present = sorted({environment for environment in named.values() if environment})
         if len(present) < 2:

@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import datetime
 import os
 import pwd
+import re
 import secrets
 import ssl
 import tempfile
@@ -14,6 +16,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
+from ansible_collections.dbops.postgres.plugins.module_utils._certificate import not_after
 from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError
 from ansible_collections.dbops.postgres.plugins.module_utils._pooler.observe import (
     Run,
@@ -39,9 +42,10 @@ SETTLE_SECONDS = 10.0
 
 
 def refuse_bad_certificates(spec: PoolerSpec) -> None:
-    """The pooler would refuse every client with a certificate that does not fit its key; so find out before.
+    """The pooler would refuse every client with a certificate that does not fit its key, and every client would refuse
+    one that has expired; so find out before.
 
-    :raises DbopsError: a file is missing, no certificate, or not the key's.
+    :raises DbopsError: a file is missing, no certificate, not the key's, or expired.
     """
     if spec.tls_certificate:
         try:
@@ -53,6 +57,7 @@ def refuse_bad_certificates(spec: PoolerSpec) -> None:
                 f"pgbouncer_tls_certificate {spec.tls_certificate} with pgbouncer_tls_key {spec.tls_key}: {error}",
                 "Give a certificate in PEM and its own key, both on the host.",
             ) from None
+        _refuse_expired(spec.tls_certificate)
     if spec.server_tls_ca:
         try:
             ssl.create_default_context(cafile=spec.server_tls_ca)
@@ -60,6 +65,20 @@ def refuse_bad_certificates(spec: PoolerSpec) -> None:
             raise DbopsError(
                 f"pgbouncer_server_tls_ca {spec.server_tls_ca}: {error}", "Give the authority's certificate in PEM."
             ) from None
+
+
+def _refuse_expired(path: str) -> None:
+    with open(path, encoding="ascii", errors="replace") as stream:
+        own = re.search("-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", stream.read(), re.DOTALL)
+    try:
+        end = not_after(ssl.PEM_cert_to_DER_cert(own[0] if own else ""))
+    except ValueError:
+        return  # OpenSSL has read it, and knows kinds that we do not
+    if end < datetime.datetime.now(datetime.timezone.utc):
+        raise DbopsError(
+            f"pgbouncer_tls_certificate {path} has expired: it was valid until {end:%Y-%m-%d %H:%M} UTC",
+            "Give one that is valid; no client that verifies it would come in.",
+        )
 
 
 # What the trial has otherwise, so that it disturbs nobody.

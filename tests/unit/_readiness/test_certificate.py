@@ -13,13 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.dbops.postgres.plugins.module_utils._certificate import not_after
 from ansible_collections.dbops.postgres.plugins.module_utils._findings import Status
 from ansible_collections.dbops.postgres.plugins.module_utils._postgres import Login
-from ansible_collections.dbops.postgres.plugins.module_utils._readiness.certificate import (
-    not_after,
-    strong,
-    weak_ciphers,
-)
+from ansible_collections.dbops.postgres.plugins.module_utils._readiness.certificate import strong, weak_ciphers
 from ansible_collections.dbops.postgres.plugins.module_utils._readiness.look import address
 from ansible_collections.dbops.postgres.plugins.module_utils._readiness.state import Server, Unseen
 from tests.unit._readiness.good import set_to

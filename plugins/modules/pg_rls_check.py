@@ -222,15 +222,18 @@ def main() -> None:
     )
     params = module.params
     files = {}
-    more: dict[str, Any] = {}
     try:
         outcome = _run(module)
         if params["write_snapshot"]:
             files[params["snapshot"]] = snapshot.dump(cells.complete(outcome.matrix))
-        if outcome.score:
-            more["score"] = outcome.score.as_dict()
     except DbopsError as error:
         module.fail_json(msg=str(error))
+    more: dict[str, Any] = {
+        "database": outcome.database,
+        "matrix": outcome.matrix,
+        "narrowed": outcome.narrowed,
+        **({"score": outcome.score.as_dict()} if outcome.score else {}),
+    }
     finish(
         module,
         "pg_rls_check",
@@ -238,9 +241,6 @@ def main() -> None:
         cells.CONTROLS,
         outcome.findings,
         files=files,
-        database=outcome.database,
-        matrix=outcome.matrix,
-        narrowed=outcome.narrowed,
         **more,
     )
 

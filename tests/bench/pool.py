@@ -212,7 +212,7 @@ def short_lived(db: Host, client: Host, port: int) -> Short:
 def pairs(db: Host, client: Host) -> dict[str, Short]:
     """Direct and pool in turn, several times; of each the run with the median rate."""
     runs: dict[str, list[Short]] = {way: [] for way in WAYS}
-    for _ in range(PAIRS):
+    for _pair in range(PAIRS):
         for way, port in WAYS.items():
             runs[way].append(short_lived(db, client, port))
     middle = {way: statistics.median_low(item.rate for item in found) for way, found in runs.items()}

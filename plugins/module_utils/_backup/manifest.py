@@ -160,7 +160,7 @@ def _stored(data: Mapping[str, Any]) -> StoredObject:
     found = StoredObject(**data)
     if not isinstance(found.name, str) or "/" in found.name or found.name in ("", ".", ".."):
         raise ValueError(f"the name of an object is {found.name!r}")
-    if type(found.size) is not int:
+    if not isinstance(found.size, int) or isinstance(found.size, bool):
         raise ValueError(f"the size of {found.name} is {found.size!r}")
     return found
 

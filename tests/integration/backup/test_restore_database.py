@@ -166,8 +166,12 @@ def test_a_server_that_goes_away_is_told_in_words(monkeypatch: pytest.MonkeyPatc
         def __enter__(self) -> Any:
             raise error
 
-        __exit__ = cursor = lambda self, *_given: self
-        close = lambda _self: None  # noqa: E731
+        def __exit__(self, *_given: object) -> None: ...
+
+        def cursor(self) -> Any:
+            return self
+
+        def close(self) -> None: ...
 
     monkeypatch.setattr(_postgres, "connect", lambda *_given, **_more: Gone())
     here = Login()

@@ -301,7 +301,7 @@ def test_a_restore_that_was_killed_is_no_broken_backup(
     done: subprocess.CompletedProcess[bytes], kind: type[Exception], words: str
 ) -> None:
     error = drill_load._failed(MADE_BY, "pg_restore", done)
-    assert type(error) is kind
+    assert error.__class__ is kind
     assert words in str(error)
 
 

@@ -109,7 +109,7 @@ def test_what_is_not_there(endpoint: str) -> None:
     with pytest.raises(FileNotFoundError):
         list(bucket(endpoint).read(ID, "nothing"))
     gone = bucket(endpoint, "no-such-bucket")
-    for do in (lambda: gone.sets(), lambda: _put(gone, "0" * 64), lambda: gone.remove(ID)):
+    for do in (gone.sets, lambda: _put(gone, "0" * 64), lambda: gone.remove(ID)):
         with pytest.raises(DbopsError, match="NoSuchBucket") as caught:
             do()
         assert caught.value.remedy == "Make the bucket, or name another."
@@ -118,7 +118,7 @@ def test_what_is_not_there(endpoint: str) -> None:
 def test_a_server_that_does_not_answer_is_told_without_the_keys() -> None:
     place = bucket("http://127.0.0.1:9", "other")
     for do in (
-        lambda: place.sets(),
+        place.sets,
         lambda: _put(place, "0" * 64),
         lambda: place.remove(ID),
         lambda: place.size(ID, "x"),

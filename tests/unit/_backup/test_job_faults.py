@@ -167,11 +167,23 @@ def test_a_configuration_that_cannot_be_read_is_in_the_evidence(
 def test_a_signal_ends_a_job_in_words(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], number: signal.Signals
 ) -> None:
+    signal.signal(number, signal.SIG_DFL)  # a shell that starts the tests in its background has SIGINT ignored
     monkeypatch.setattr(program, "_run", lambda _given: os.kill(os.getpid(), number))
     with pytest.raises(SystemExit) as caught:
         program.main(["status"])
     assert caught.value.code == 2
     assert f"Interrupted by {number.name}" in capsys.readouterr().err
+
+
+def test_a_signal_that_nohup_ignores_stays_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+    def hang_up(_given: object) -> int:
+        os.kill(os.getpid(), signal.SIGHUP)
+        return 0
+
+    monkeypatch.setattr(program, "_run", hang_up)
+    assert program.main(["status"]) == 0
 
 
 def test_what_nobody_has_foreseen_has_words_and_a_place(

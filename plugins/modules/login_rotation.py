@@ -198,7 +198,9 @@ def main() -> None:
     """Run the module."""
     module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
     try:
-        result = run(module.params, check_mode=module.check_mode)
+        remedy = "Look at the server's log, then run again: the rotation is carried on."
+        with _postgres.reported(f"Role {module.params['role']!r}", remedy, untouched=""):
+            result = run(module.params, check_mode=module.check_mode)
     except DbopsError as error:
         module.fail_json(msg=str(error))
     module.exit_json(**result)
@@ -215,7 +217,7 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     connection = _postgres.connect(_postgres.login_from(params))
     try:
         published = logins.published_login(url, role)
-        works = bool(published) and logins.connects(url, place)[0]
+        works = bool(published) and logins.accepted(connection, url, place)
         record = logins.read_record(name)
         seen = logins.observe(connection, role, published, works, record, int(time.time()))
         result: dict[str, Any] = {

@@ -32,6 +32,14 @@ RunPlaybook = Callable[..., "subprocess.CompletedProcess[str]"]
 made = cache(throwaway)  # both at once, at the first test that needs one
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """By these names tests.run gives each server's tests to one process, since they share it."""
+    for item in items:
+        version = item.callspec.params.get("pg_server") if hasattr(item, "callspec") else None
+        if version and f"pg{version}" not in item.name:
+            raise pytest.UsageError(f"{item.nodeid}: pg{version} must be in its id")
+
+
 @pytest.fixture(scope="session", params=VERSIONS, ids=[f"pg{version}" for version in VERSIONS])
 def pg_server(request: pytest.FixtureRequest) -> Server:
     """A server and its superuser. Its roles and settings are shared by all tests: leave them as they were."""

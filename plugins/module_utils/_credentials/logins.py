@@ -16,7 +16,12 @@ from typing import Any
 from ansible_collections.dbops.postgres.plugins.module_utils import _postgres
 from ansible_collections.dbops.postgres.plugins.module_utils._credentials.rotation import Login, Record, Seen
 from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError, Ident, Secret, Sql, Step
-from ansible_collections.dbops.postgres.plugins.module_utils._secrets import connection_url, scram_verifier, url_login
+from ansible_collections.dbops.postgres.plugins.module_utils._secrets import (
+    connection_url,
+    scram_verifier,
+    url_login,
+    verifies,
+)
 
 try:
     import psycopg2
@@ -32,6 +37,7 @@ SELECT r.rolname, r.rolcanlogin AND {password},
        (SELECT count(*) FROM pg_catalog.pg_stat_activity a WHERE a.usename = r.rolname)
   FROM {source} r WHERE r.rolname = ANY (%s)
 """
+_VERIFIER = "SELECT rolpassword FROM pg_catalog.pg_authid WHERE rolname = %s AND rolcanlogin"
 _SESSION = """
 SELECT count(*) FROM pg_catalog.pg_stat_activity
  WHERE usename = %s AND backend_start > pg_catalog.to_timestamp(%s) AND application_name <> 'dbops.postgres'
@@ -81,6 +87,28 @@ def published_login(url: str, role: str) -> str:
     """Which of the two logins a connection URL names; empty: neither."""
     login = url_login(url)
     return login[0] if login is not None and login[0] in login_names(role) else ""
+
+
+def accepted(connection: extensions.connection, url: str, place: Mapping[str, Any]) -> bool:
+    """Whether the server accepts the login of a connection URL; if not, another password would mend it.
+
+    A server that starts, or is full, refuses the right password as well. Only who may read pg_authid can tell.
+
+    :raises DbopsError: the password is right, and the login is not let in.
+    """
+    works, answer = connects(url, place)
+    login = url_login(url)
+    if works or login is None or not _postgres.capabilities(connection).pg_authid:
+        return works
+    with connection.cursor() as cursor:
+        cursor.execute(_VERIFIER, (login[0],))
+        verifier = cursor.fetchone()
+    if verifier and verifies(login[1], verifier[0]):
+        raise DbopsError(
+            f"Login {login[0]!r} has the right password and is not let in: {answer}",
+            "Mend that (the server starts or is full, pg_hba.conf, VALID UNTIL, the host in url), and run this again.",
+        )
+    return False
 
 
 def connects(url: str, place: Mapping[str, Any]) -> tuple[bool, str]:

@@ -100,6 +100,22 @@ def test_the_new_password_is_accepted_before_it_is_returned(pg_database: Databas
     pg_database.connect(*login).close()
 
 
+def test_a_login_that_is_kept_out_for_another_reason_than_its_password_gets_no_other(pg_database: Database) -> None:
+    sql(pg_database, TWO)
+    url = base64.b64decode(run(params(pg_database), check_mode=False)["url_base64"]).decode()
+    sql(pg_database, "ALTER ROLE {p}app_a CONNECTION LIMIT 0")  # as a server that starts, or one that is full
+    for state in ("prepared", "switched", "closed"):
+        with pytest.raises(DbopsError, match=r"_app_a' has the right password and is not let in: .*too many") as caught:
+            run(params(pg_database, state=state, url_value=url), check_mode=False)
+        assert "Nothing was changed" in str(caught.value)
+    assert sql(pg_database, "SELECT rolpassword FROM pg_authid WHERE rolname = '{p}app_b'") == [(None,)]
+    sql(pg_database, "ALTER ROLE {p}app_a CONNECTION LIMIT -1 VALID UNTIL '2001-01-01'")
+    with pytest.raises(DbopsError, match="VALID UNTIL"):
+        run(params(pg_database, url_value=url), check_mode=False)
+    sql(pg_database, "ALTER ROLE {p}app_a PASSWORD 'another' VALID UNTIL 'infinity'")
+    assert run(params(pg_database, url_value=url), check_mode=False)["move"] == "prepare"
+
+
 def test_an_unprivileged_rotator_says_what_it_lacks(pg_database: Database) -> None:
     sql(pg_database, TWO + "; CREATE ROLE {p}weak LOGIN PASSWORD 'Secret-of-a-test-1'")
     weak = pg_database.login(f"{pg_database.prefix}weak", "Secret-of-a-test-1")

@@ -173,7 +173,9 @@ TimeoutStopSec=30
     host.run("systemctl", "daemon-reload")
 
 
-@pytest.mark.parametrize(("pg_server", "source"), [(15, "host"), (17, "vault_file")], indirect=["pg_server"])
+@pytest.mark.parametrize(
+    ("pg_server", "source"), [(15, "host"), (17, "vault_file")], indirect=["pg_server"], ids=["pg15", "pg17"]
+)
 def test_a_service_under_load_is_rotated_without_a_failed_query(service: Service, source: str) -> None:
     a, b = f"{service.role}_a", f"{service.role}_b"
     service.rotate(source=source)
@@ -199,7 +201,7 @@ def test_a_service_under_load_is_rotated_without_a_failed_query(service: Service
     assert done > 100
 
 
-@pytest.mark.parametrize("pg_server", [17], indirect=True)
+@pytest.mark.parametrize("pg_server", [17], indirect=True, ids=["pg17"])
 def test_a_rotation_that_is_killed_is_carried_on_and_no_query_fails(service: Service) -> None:
     service.rotate()
     service.host.run("systemctl", "start", *service.units)
@@ -221,7 +223,7 @@ def test_a_rotation_that_is_killed_is_carried_on_and_no_query_fails(service: Ser
     assert len(users) == 2
 
 
-@pytest.mark.parametrize("pg_server", [17], indirect=True)
+@pytest.mark.parametrize("pg_server", [17], indirect=True, ids=["pg17"])
 def test_what_is_not_proven_is_not_recorded_and_leaves_the_old_login_open(service: Service) -> None:
     service.rotate()
     service.host.run("systemctl", "start", *service.units)

@@ -55,7 +55,12 @@ def backups_from(data: dict[str, Any]) -> Backups:
                 off_host=item["off_host"] is True,
                 problem=str(item["problem"]),
                 sets=tuple(
-                    HeldSet(str(held["id"]), held["complete"] is True, float(held["age_seconds"]) / 3600)
+                    HeldSet(
+                        str(held["id"]),
+                        held["complete"] is True,
+                        float(held["age_seconds"]) / 3600,
+                        held.get("verified") is True,
+                    )
                     for held in item["sets"]
                 ),
                 encrypted=newest.get("encrypted") is True,

@@ -480,11 +480,15 @@ class Bucket:
 
 @dataclass(frozen=True)
 class HeldSet:
-    """A set of backups at a target."""
+    """A set of backups at a target.
+
+    :param verified: a drill has read all of it, and restored it.
+    """
 
     id: str
     complete: bool
     age_hours: float
+    verified: bool = False
 
 
 @dataclass(frozen=True)

@@ -52,6 +52,20 @@ def test_a_good_target_passes() -> None:
     assert {item.status for item in findings(SAVED).values()} == {Status.PASS}
 
 
+@pytest.mark.parametrize(
+    ("verified", "says"),
+    [
+        ((), "by no drill since then"),
+        (("b",), "since then by a drill"),
+        (("a",), "by a drill those of a"),
+        (("c",), "by no drill since then"),  # it is not complete
+    ],
+)
+def test_whether_its_checksums_were_read(verified: tuple[str, ...], says: str) -> None:
+    held = tuple(HeldSet(name, name != "c", 24.0, name in verified) for name in ("b", "a", "c"))
+    assert says in findings(with_target(sets=held))["complete set"].evidence
+
+
 DEFECTS = [
     (Backups(0, 0, 0, ()), "complete set", "no backup of this collection"),
     (with_target(newest_hours=26.1), "complete set", "26.1 h old"),

@@ -18,6 +18,7 @@ from ansible_collections.dbops.postgres.plugins.module_utils._readiness.judge.ru
 )
 from ansible_collections.dbops.postgres.plugins.module_utils._readiness.state import (
     Backups,
+    BackupTarget,
     NotSeenError,
     Observed,
     Thresholds,
@@ -33,6 +34,17 @@ def _configured(seen: Observed) -> Backups:
     if not found.targets:
         raise NotSeenError(Unseen(Status.NOT_TESTED, "No backup of this collection is configured on this host."))
     return found
+
+
+def _read(target: BackupTarget) -> str:
+    """What is known of the checksums: to read them all is the drill's."""
+    complete = sorted((item for item in target.sets if item.complete), key=lambda item: item.id)
+    proven = [item.id for item in complete if item.verified]
+    if proven and proven[-1] == complete[-1].id:
+        since = "since then by a drill"
+    else:
+        since = f"by a drill those of {proven[-1]}" if proven else "by no drill since then"
+    return f"its objects are as large as its manifest says; their checksums were read when they were written, {since}"
 
 
 @probe("B-1", "complete set")
@@ -51,7 +63,7 @@ def each_target_has_a_young_complete_set(seen: Observed, _want: Thresholds) -> I
             continue
         said = f"newest {target.newest_hours:.1f} h old, at most {found.max_age_hours:g}"
         said += f"; {len(target.databases)} database(s): {names(target.databases)}"
-        said += f"; {target.problem}" if target.problem else "; its objects are as large as its manifest says"
+        said += f"; {target.problem}" if target.problem else f"; {_read(target)}"
         # A set of tomorrow proves a wrong clock, and nothing else.
         young = -0.02 <= target.newest_hours <= found.max_age_hours
         yield holds(young and not target.problem, subject, said, _RUN_ONE)

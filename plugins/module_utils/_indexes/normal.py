@@ -43,10 +43,8 @@ def normalise(login: Login, database: str, seen: Observed, required: Sequence[Wa
         return Normal(tuple(wanted for wanted, left in known))
     connection = _postgres.connect(login, database)
     try:
-        with (
-            _postgres.reported(f"Database {database!r} on {login.place}", "Run it again."),
-            connection.cursor() as cursor,
-        ):
+        what = f"Database {database!r} on {login.place}"
+        with _postgres.reported(what, "Run it again."), connection.cursor() as cursor:
             cursor.execute("SELECT pg_catalog.set_config('statement_timeout', '15s', true)")
             return written(cursor, seen, required)
     finally:

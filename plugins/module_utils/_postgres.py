@@ -324,16 +324,19 @@ def reported(subject: str, remedy: str, untouched: str = "Nothing was changed.")
     except Exception as error:
         if not HAS_PSYCOPG2 or not isinstance(error, psycopg2.Error):
             raise
-        message = error.diag.message_primary or str(error).strip().partition("\n")[0] or type(error).__name__
-        raise DbopsError(f"{subject}: {message}", remedy, untouched) from None
+        raise DbopsError(f"{subject}: {_message(error)}", remedy, untouched) from None
 
 
 def told(error: psycopg2.Error) -> str:
     """What PostgreSQL says, with its SQLSTATE; of a connection that is lost, what ended it."""
     while not error.pgcode and isinstance(error.__context__, psycopg2.Error):
         error = error.__context__  # a rollback on a connection that is gone hides why it went
-    text = error.diag.message_primary or str(error).strip().partition("\n")[0] or type(error).__name__
+    text = _message(error)
     return f"{text} (SQLSTATE {error.pgcode})" if error.pgcode else text
+
+
+def _message(error: psycopg2.Error) -> str:
+    return error.diag.message_primary or str(error).strip().partition("\n")[0] or type(error).__name__
 
 
 def in_the_way(connection: extensions.connection, error: psycopg2.Error) -> str:

@@ -213,15 +213,20 @@ def test_credentials_that_are_refused_are_not_told(saver: Saver, data: Database,
     assert key == "access_key_id" or "canary-wrong" not in said
 
 
+def wait_for_the_dump(saver: Saver) -> None:
+    """Until that of the set with the label ``cut`` is being written."""
+    saver.host.run(
+        "timeout", "120", "sh", "-c", f"until ls {LOCAL}/*-cut/*.dump*.new >/dev/null 2>&1; do sleep 0.05; done"
+    )
+
+
 def test_the_server_restarts_during_the_dump(saver: Saver, data: Database) -> None:
     assert saver.run("backup", "--label", "good")[0] == 0
     saver.s3.proxy(BAD, "hold=100000")
     try:
         saver.configure([saver.s3.target(BAD), {"directory": LOCAL}], [data.name])
         process = saver.start("backup", "--label", "cut")
-        saver.host.run(
-            "timeout", "120", "sh", "-c", f"until ls {LOCAL}/*-cut/*.dump*.new >/dev/null 2>&1; do sleep 0.05; done"
-        )
+        wait_for_the_dump(saver)
         saver.host.run("systemctl", "restart", "postgresql")
         saver.s3.release()
         _out, said = process.communicate(timeout=120)
@@ -251,9 +256,7 @@ def test_a_run_that_is_interrupted_takes_down_what_it_had_begun(saver: Saver, da
     try:
         saver.configure([saver.s3.target(BAD), {"directory": LOCAL}], [data.name])
         process = saver.start("backup", "--label", "cut")
-        saver.host.run(
-            "timeout", "120", "sh", "-c", f"until ls {LOCAL}/*-cut/*.dump*.new >/dev/null 2>&1; do sleep 0.05; done"
-        )
+        wait_for_the_dump(saver)
         pid = json.loads(saver.host.run("cat", "/var/lib/dbops-postgres/backup-running.json"))["pid"]
         saver.host.run("kill", f"-{number}", str(pid))
         saver.s3.release()

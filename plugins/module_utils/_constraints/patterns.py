@@ -11,7 +11,8 @@ from __future__ import annotations
 _CLASSES = {"d": "0123456789", "w": "abcxyz019_", "s": " ", "D": "a", "W": "-", "S": "ax0"}
 _NAMED = {
     "alpha": "abcxyz", "digit": "0123456789", "alnum": "abcxyz0189", "upper": "ABCXYZ", "lower": "abcxyz",
-    "space": " ", "punct": "-.!", "xdigit": "0189abcdef",
+    "space": " ", "punct": "-.!", "xdigit": "0189abcdef", "blank": " \t", "cntrl": "\t",
+    "print": "ax0-", "graph": "ax0-",
 }  # fmt: skip
 _PRINTED = "".join(map(chr, range(48, 58))) + "".join(map(chr, range(97, 123))) + "ABCXYZ-_. @!"
 _MOST = 300
@@ -118,6 +119,8 @@ class _Reader:
         return char
 
     def _one_of(self, characters: str) -> str:
+        if not characters:
+            raise ValueError
         self.taken += 1
         position = 0 if self.style < 2 else self.style * 7 + self.taken
         return characters[position % len(characters)]
@@ -137,6 +140,8 @@ class _Reader:
             if isinstance(char, str) and len(char) == 1 and self._is_span():
                 self.at += 1
                 last = self._member()
+                if len(last) != 1:
+                    raise ValueError
                 found += "".join(map(chr, range(ord(char), min(ord(last), ord(char) + 200) + 1)))
             else:
                 found += char

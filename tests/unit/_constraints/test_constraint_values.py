@@ -135,6 +135,16 @@ def test_no_pattern_breaks_it(pattern: str) -> None:
     assert all(isinstance(text, str) for text in examples(pattern))
 
 
+@pytest.mark.parametrize("pattern", ["[0-.]", r"[a-\d]", "[[:unknown:]]"])
+def test_a_set_of_nothing_has_no_example(pattern: str) -> None:
+    assert examples(pattern) == []
+
+
+@pytest.mark.parametrize("name", ["blank", "print", "graph", "cntrl"])
+def test_the_rarer_classes_of_posix(name: str) -> None:
+    assert examples(f"^[[:{name}:]]+$")
+
+
 @pytest.mark.parametrize(("pattern", "texts"), [("%_@_%", {"x@x"}), (r"100\%", {"100%"}), ("a%", {"a", "adbops"})])
 def test_like(pattern: str, texts: set[str]) -> None:
     assert texts <= set(like(pattern))

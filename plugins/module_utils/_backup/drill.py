@@ -276,7 +276,7 @@ class Drill:
             for database in found.databases:
                 start = time.monotonic()
                 path = local(made, database.dump)
-                drill_load.restore(made, path, spec.jobs)
+                drill_load.restore(made, database.name, path, spec.jobs, self.tell)
                 restore_fetch.remove(path)
                 self.restored.append(RestoredDatabase(database.name, 0, 0, time.monotonic() - start))
             self.rto_seconds = time.monotonic() - begun

@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import locale
 import os
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from ansible_collections.dbops.postgres.plugins.module_utils import _postgres
 from ansible_collections.dbops.postgres.plugins.module_utils._backup import drill_cluster
@@ -17,8 +18,12 @@ from ansible_collections.dbops.postgres.plugins.module_utils._backup.drill_set i
 from ansible_collections.dbops.postgres.plugins.module_utils._backup.restore_globals import for_scratch
 from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError
 
+with contextlib.suppress(ImportError):  # _postgres.connect says that it is missing
+    from psycopg2 import sql
+
 _GLOBALS_SECONDS = 600
 _LIST_SECONDS = 600
+_SAID = 1000
 # A server or a tool that was killed, for want of memory or by a person, says nothing of the backup.
 _SERVER_IS_GONE = (
     "server closed the connection unexpectedly",
@@ -28,6 +33,8 @@ _SERVER_IS_GONE = (
     "could not fork",
     "out of memory",
 )
+
+DEADLOCK = "{}: two workers of pg_restore were in each other's way (deadlock); restoring it again with one"
 
 # Extensions that PostgreSQL creates only when their library was loaded at the start, and what keeps their background
 # workers still: a drill must run no job of production.
@@ -142,21 +149,45 @@ def clear_default_database(made: Cluster) -> None:
         connection.close()
 
 
-def restore(made: Cluster, path: str, jobs: int) -> None:
+def restore(
+    made: Cluster, database: str, path: str, jobs: int, tell: Callable[[str], None] = lambda _line: None
+) -> None:
     """Restore a whole database as a person would after a loss: the dump itself creates it.
 
     :raises BackupError: the first error, in pg_restore's own words. No time limit: the unit has one.
     """
     drill_cluster.assert_own(made)
-    command = made.tool("pg_restore", "--exit-on-error", "--create", f"--jobs={jobs}", path, database="template1")
-    done = drill_cluster.run(command)
+
+    def attempt(jobs: int) -> subprocess.CompletedProcess[bytes]:
+        command = made.tool("pg_restore", "--exit-on-error", "--create", f"--jobs={jobs}", path, database="template1")
+        return drill_cluster.run(command)
+
+    done = attempt(jobs)
+    if jobs > 1 and deadlocked(done):
+        tell(DEADLOCK.format(database))
+        connection = _postgres.connect(made.login, autocommit=True)
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(database)))
+        finally:
+            connection.close()
+        done = attempt(1)
     if done.returncode != 0:
         raise _failed(made, "pg_restore", done)
 
 
+def deadlocked(done: subprocess.CompletedProcess[bytes]) -> bool:
+    """Whether workers of pg_restore were in each other's way, which says nothing of the backup: one that attaches the
+    index of a partition, and one that gives the partitioned table a constraint that is NOT VALID, for example.
+
+    pg_restore keeps only those entries apart whose locks the dump names (restore_toc_entries_parallel).
+    """
+    return done.returncode != 0 and b"deadlock detected" in done.stderr
+
+
 def _failed(made: Cluster, tool: str, done: subprocess.CompletedProcess[bytes]) -> Exception:
     """What a tool that failed says of the backup, or of this host."""
-    text = f"{tool}: {last_lines(done.stderr) or f'status {done.returncode}'}"
+    text = f"{tool}: {first_error(done.stderr) or f'status {done.returncode}'}"
     if full(text):
         return DbopsError(text, "Give the scratch directory more room (restore_drill_scratch).")
     if done.returncode < 0 or any(word in text for word in _SERVER_IS_GONE):
@@ -171,6 +202,13 @@ def _failed(made: Cluster, tool: str, done: subprocess.CompletedProcess[bytes]) 
 def full(text: str) -> bool:
     """Whether a tool says that a disk of this host is full, which says nothing of the backup."""
     return "no space left on device" in text.lower() or "disk quota exceeded" in text.lower()
+
+
+def first_error(text: bytes) -> str:
+    """What went wrong first, on one line: what follows is its consequence ("a worker process died unexpectedly")."""
+    lines = text.decode("utf-8", "replace").strip().splitlines()
+    first = next((number for number, line in enumerate(lines) if "error:" in line.lower()), max(0, len(lines) - 4))
+    return " ".join(" ".join(lines[first:]).split())[:_SAID]
 
 
 def last_lines(text: bytes, most: int = 4) -> str:

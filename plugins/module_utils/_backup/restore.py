@@ -203,7 +203,11 @@ class Restore:
         restore_database.create(self.login, new, self.found.id, self.dumped.options)
         proven = False
         try:
-            self._pg_restore(place, path)
+            if not self._pg_restore(place, path, self.jobs):
+                self.tell(drill_load.DEADLOCK.format(new))
+                restore_database.drop_unproven(self.login, new)
+                restore_database.create(self.login, new, self.found.id, self.dumped.options)
+                self._pg_restore(place, path, 1)
             lost = _postgres.reported(
                 f"The comparison of {new!r} with its set",
                 "Look at PostgreSQL's log, and restore again.",
@@ -229,23 +233,27 @@ class Restore:
             return [line for line in compared.contents if line.startswith(wanted)]
         return [*compared.contents, *compared.schema]
 
-    def _pg_restore(self, place: Cluster, path: str) -> None:
+    def _pg_restore(self, place: Cluster, path: str, jobs: int) -> bool:
+        """Whether it is restored; not, when its own workers were in each other's way."""
         untouched = f"{self.spec.database!r} is untouched; {self.names.new!r} was dropped again."
         command = [
             os.path.join(place.binaries, "pg_restore"),
             *(f"--host={self.login.unix_socket or '/var/run/postgresql'}", f"--port={self.login.port}"),
-            *(f"--username={self.login.user}", "--no-password", "--exit-on-error", f"--jobs={self.jobs}"),
+            *(f"--username={self.login.user}", "--no-password", "--exit-on-error", f"--jobs={jobs}"),
         ]
         if self.tables:
             listed = drill_cluster.run([os.path.join(place.binaries, "pg_restore"), "--list", path])
             if listed.returncode != 0:
-                raise BackupError([f"pg_restore --list: {drill_load.last_lines(listed.stderr)}"], untouched)
+                raise BackupError([f"pg_restore --list: {drill_load.first_error(listed.stderr)}"], untouched)
             chosen = os.path.join(place.files, "entries")
             with open(chosen, "w", encoding="utf-8") as file:
                 file.write(restore_plan.entries_for(listed.stdout.decode("utf-8", "replace"), self.tables))
             drill_cluster.give(chosen)
             command.append(f"--use-list={chosen}")
         done = drill_cluster.run([*command, f"--dbname={self.names.new}", path])
+        if jobs > 1 and drill_load.deadlocked(done):
+            return False
         if done.returncode != 0:
-            said = drill_load.last_lines(done.stderr) or f"status {done.returncode}"
+            said = drill_load.first_error(done.stderr) or f"status {done.returncode}"
             raise BackupError([f"pg_restore: {said}"], untouched)
+        return True

@@ -240,7 +240,7 @@ class HostPorts:
         if lacking:
             raise DbopsError("; ".join(lacking), "Install them on this host.")
         drill_load.clear_default_database(made)
-        drill_load.restore(made, dump, self.drill.jobs)
+        drill_load.restore(made, dumped.name, dump, self.drill.jobs)
         restore_fetch.remove(dump)
         compared = drill_set.compared(made.login, dumped.name, dumped, self.drill.jobs)
         if problems := [*compared.contents, *compared.schema]:

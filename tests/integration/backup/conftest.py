@@ -93,20 +93,31 @@ class DrillHost:
         assert ends == [[step, -signal.SIGKILL] for step in steps], done.stderr[-2000:]
         return done.stderr
 
-    def drill(self, *, root: bool = False, kill: str = "", **config: Any) -> Held:
+    def drill(self, *, root: bool = False, kill: str = "", deadlock: str = "", **config: Any) -> Held:
         """Hold a drill, by default as postgres."""
         text = json.dumps({"scratch": SCRATCH, **config})
         user = [] if root else ["runuser", "-u", "postgres", "--"]
-        command = [*user, "env", f"DBOPS_KILL={kill}", "PGHOST=192.0.2.1", "PGDATABASE=nowhere", "PGOPTIONS=-c x.y=z"]
+        command = [
+            *user,
+            "env",
+            f"DBOPS_KILL={kill}",
+            f"DBOPS_DEADLOCK={deadlock}",
+            "PGHOST=192.0.2.1",
+            "PGDATABASE=nowhere",
+            "PGOPTIONS=-c x.y=z",
+        ]
         command += ["python3", f"{CODE}/on_host.py", "drill", SETS, text]
         done = subprocess.run(self.host.ssh_command(*command), capture_output=True, text=True, timeout=300, check=False)
         receipt = json.loads(done.stdout) if done.stdout.strip() else {}
         return Held(done.returncode, receipt, done.stderr)
 
-    def restore(self, *, root: bool = False, kill: str = "", **spec: Any) -> tuple[int, dict[str, Any], str]:
+    def restore(
+        self, *, root: bool = False, kill: str = "", deadlock: str = "", **spec: Any
+    ) -> tuple[int, dict[str, Any], str]:
         """Restore, by default as postgres: status, what was done, all that was said."""
         user = [] if root else ["runuser", "-u", "postgres", "--"]
-        command = [*user, "env", f"DBOPS_KILL={kill}", "python3", f"{CODE}/on_host.py", "restore", SETS]
+        command = [*user, "env", f"DBOPS_KILL={kill}", f"DBOPS_DEADLOCK={deadlock}"]
+        command += ["python3", f"{CODE}/on_host.py", "restore", SETS]
         done = subprocess.run(
             self.host.ssh_command(*command, json.dumps(spec)), capture_output=True, text=True, timeout=300, check=False
         )

@@ -82,6 +82,13 @@ def test_it_is_killed_in_every_step_and_the_next_cleans_up(drill_host: DrillHost
     assert cleaned >= 10
 
 
+def test_workers_in_each_others_way_are_no_alarm(drill_host: DrillHost, shop: Database) -> None:
+    held = drill_host.drill(set=A, deadlock="1")
+    assert (held.status, held.problems) == (0, []), held.said
+    assert f"{shop.name}: two workers of pg_restore were in each other's way (deadlock)" in held.said
+    assert drill_host.left() == []
+
+
 def test_a_row_that_was_deleted_after_the_snapshot_is_no_alarm(drill_host: DrillHost, shop: Database) -> None:
     psql(drill_host.host, shop.name, "BEGIN; DELETE FROM payments WHERE id = 7; UPDATE payments SET card = 'x'; COMMIT")
     held = drill_host.drill(set=A)

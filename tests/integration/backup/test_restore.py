@@ -40,6 +40,16 @@ def test_beside_the_live_one(drill_host: DrillHost, shop: Database, root: bool) 
     drop(drill_host, new)
 
 
+def test_workers_in_each_others_way(drill_host: DrillHost, shop: Database) -> None:
+    status, done, said = drill_host.restore(database=shop.name, set=A, deadlock="1")
+    assert status == 0, said
+    assert "two workers of pg_restore were in each other's way (deadlock)" in said
+    new = done["names"]["new"]
+    assert databases(drill_host, shop) == [shop.name, new]
+    assert psql(drill_host.host, new, COUNT) == "1000"
+    drop(drill_host, new)
+
+
 def test_what_it_would_do(drill_host: DrillHost, shop: Database) -> None:
     before = databases(drill_host, shop)
     status, done, _said = drill_host.restore(database=shop.name, in_place=True, confirm=shop.name, go=False)

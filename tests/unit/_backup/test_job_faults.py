@@ -317,6 +317,23 @@ def test_a_restore_that_was_killed_is_no_broken_backup(
     assert words in str(error)
 
 
+def test_the_first_error_of_a_tool_is_told_whole_not_its_consequences() -> None:
+    said = b"""pg_restore: creating TABLE x
+pg_restore: error: could not execute query: ERROR:  deadlock detected
+DETAIL:  Process 1 waits.
+Command was: ALTER TABLE public.events
+    ADD CONSTRAINT young CHECK (true) NOT VALID;
+
+
+pg_restore: error: a worker process died unexpectedly
+"""
+    told = drill_load.first_error(said)
+    assert told.startswith("pg_restore: error: could not execute query: ERROR: deadlock detected DETAIL: Process 1")
+    assert "creating" not in told
+    assert drill_load.first_error(b"a\nb") == "a b"
+    assert drill_load.first_error(b"") == ""
+
+
 @pytest.mark.parametrize(("status", "corrupt"), [(2, True), (1, False), (-9, False)])
 def test_amcheck_that_could_not_look_is_an_error(monkeypatch: pytest.MonkeyPatch, status: int, corrupt: bool) -> None:
     monkeypatch.setattr(drill_cluster, "assert_own", lambda _made: None)

@@ -331,7 +331,11 @@ def test_two_runs_exclude_each_other(pg_database: Database) -> None:
         run(pg_database, {"roles": []})
     run(pg_database, {"roles": []}, check=True)
     holder.close()
-    time.sleep(0.2)
+    looker = pg_database.connect()
+    held = "SELECT 1 FROM pg_locks l JOIN pg_database d ON d.oid = database AND datname = current_database()"
+    while query(looker, f"{held} WHERE locktype = 'advisory'"):
+        time.sleep(0.05)
+    looker.close()
     for _attempt in range(20):
         run(pg_database, {"roles": []})
 

@@ -378,6 +378,19 @@ def refuse_unknown_schemas(cursor: extensions.cursor, database: str, schemas: Se
         raise DbopsError(f"Database {database!r} has no schema {row[0]!r}", "Correct the option schemas.")
 
 
+def end(connection: extensions.connection) -> None:
+    """Give back the advisory locks of a session, and close it.
+
+    A backend lives on for a moment after its connection is closed, and the next run must not find the lock held.
+    """
+    with suppress(psycopg2.Error):
+        connection.rollback()
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_catalog.pg_advisory_unlock_all()")
+        connection.commit()
+    connection.close()
+
+
 def cancel(connection: extensions.connection) -> None:
     """Cancel what another thread has under way on this connection, if the connection is still there."""
     with suppress(psycopg2.Error):

@@ -24,7 +24,8 @@ GROUP = "integration"
 IMAGES = {15: "debian12", 17: "debian13"}
 VERSIONS = tuple(IMAGES)
 
-# Durability is no subject of these tests, and costs half of their time.
+# Durability is no subject of these tests, and costs half of their time. Tests compare statistics and pages to the last
+# row: autovacuum, which looks at a database once a minute, would make one of many runs differ.
 SETTINGS = """
 listen_addresses = '*'
 max_connections = 200
@@ -32,6 +33,7 @@ shared_preload_libraries = 'pg_stat_statements,pgaudit'
 fsync = off
 full_page_writes = off
 synchronous_commit = off
+autovacuum_naptime = 1d
 """
 
 

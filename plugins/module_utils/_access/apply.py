@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -20,13 +20,11 @@ from ansible_collections.dbops.postgres.plugins.module_utils._postgres import (
     Login,
     capabilities,
     connect,
+    end,
     execute,
     quiet,
     shown,
 )
-
-with suppress(ImportError):  # connect() says so
-    import psycopg2
 
 if TYPE_CHECKING:
     from psycopg2 import extensions
@@ -52,7 +50,6 @@ def converge(login: Login, spec: AccessSpec, *, check_mode: bool) -> Outcome:
         failed: then its transaction was rolled back, and the text says what was committed before.
     """
     connection = connect(login)
-    locked = False
     try:
         if check_mode:
             connection.set_session(readonly=True)
@@ -61,7 +58,6 @@ def converge(login: Login, spec: AccessSpec, *, check_mode: bool) -> Outcome:
             raise DbopsError(f"The server at {login.place} is a replica", "Run this against the primary.")
         if not check_mode:
             _lock(connection, login)
-            locked = True
         state = reader.observe(login, reader.scope_of(spec), connection)
         connection.rollback()
         planned = plan(spec, state)
@@ -70,9 +66,7 @@ def converge(login: Login, spec: AccessSpec, *, check_mode: bool) -> Outcome:
             _apply(login, connection, planned.plan.steps)
         return Outcome(planned, statements, state.capabilities)
     finally:
-        if locked:
-            _unlock(connection)
-        connection.close()
+        end(connection)
 
 
 def _lock(connection: extensions.connection, login: Login) -> None:
@@ -97,15 +91,6 @@ def _lock(connection: extensions.connection, login: Login) -> None:
     raise DbopsError(
         f"Another run of pg_access is changing the server at {login.place} ({who})", "Wait for it, then run this again."
     )
-
-
-def _unlock(connection: extensions.connection) -> None:
-    # A backend lives on for a moment after its connection is closed, and the next run must not find the lock held.
-    with suppress(psycopg2.Error):
-        connection.rollback()
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_unlock(%s)", (LOCK_KEY,))
-        connection.commit()
 
 
 def _listed(steps: Sequence[Step], connection: extensions.connection) -> Iterable[str]:

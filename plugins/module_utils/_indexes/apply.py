@@ -88,7 +88,7 @@ def converge(
         ):
             return _converged(connection, login, database, wanted, drop, mend, schemas, patience, check_mode)
     finally:
-        connection.close()
+        _postgres.end(connection)
 
 
 def _converged(
@@ -127,7 +127,6 @@ def _apply(
                 _execute(cursor, step, there, patience)
             except psycopg2.Error as error:
                 raise _told(cursor, step, error, there, steps[:number]) from None
-        cursor.execute("SELECT pg_catalog.pg_advisory_unlock(%s)", (LOCK_KEY,))
 
 
 def _execute(cursor: extensions.cursor, step: Step, there: Sequence[int], patience: Patience) -> None:

@@ -66,7 +66,7 @@ def alone(login: Login, database: str) -> Generator[None, None, None]:
             raise DbopsError(f"Another run is migrating database {database!r}", "Wait until it has ended.")
         yield
     finally:
-        connection.close()
+        _postgres.end(connection)
 
 
 def admit(login: Login, spec: MigrateSpec) -> Admitted:

@@ -18,6 +18,7 @@ from ansible_collections.dbops.postgres.plugins.module_utils._postgres import (
     Login,
     capabilities,
     connect,
+    end,
     execute,
     reported,
     shown,
@@ -84,7 +85,7 @@ def _converge(login: Login, spec: GuardSpec, *, check_mode: bool) -> Outcome:
         environment = environment_of(guard.cluster_name, spec.environment)
         return Outcome(wanted, statements, environment, tables if spec.present else 0)
     finally:
-        connection.close()
+        end(connection)
 
 
 def _lock(cursor: extensions.cursor, login: Login) -> None:

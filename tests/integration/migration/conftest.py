@@ -9,6 +9,7 @@ import io
 import json
 import subprocess
 import tarfile
+import time
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -39,6 +40,7 @@ INSERT INTO orders (customer, total) SELECT 1 + i % 200, i FROM generate_series(
 CREATE VIEW totals AS SELECT customer, sum(total) AS total FROM orders GROUP BY customer;
 ALTER TABLE customers OWNER TO {OWNER}; ALTER TABLE orders OWNER TO {OWNER}; ALTER VIEW totals OWNER TO {OWNER};
 """
+SESSIONS = "SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'dbops%'"
 # True on the copy, false on the live server: what a rehearsal cannot see.
 ON_COPY = "current_setting('cluster_name') LIKE 'drill-%'"
 
@@ -130,13 +132,15 @@ class MigrateHost:
             f"find {places} ! -type d -printf '%p %s\\n' 2>/dev/null | grep -vE '^{FAST}/(initialised|scratch/lock)' |"
             f" sort; pgrep -a postgres | grep {SCRATCH} || true",
         )
+        end = time.monotonic() + 10  # a session ends a little later than its client
+        while self.psql(database, SESSIONS) and time.monotonic() < end:
+            time.sleep(0.05)
         return files + self.psql(
             database,
             "SELECT datname FROM pg_database ORDER BY 1; SELECT spcname FROM pg_tablespace ORDER BY 1;"
             "SELECT rolname, rolconnlimit FROM pg_roles ORDER BY 1; SELECT slot_name FROM pg_replication_slots;"
             "SELECT name, setting FROM pg_file_settings ORDER BY 1; SELECT gid FROM pg_prepared_xacts;"
-            "SELECT locktype, classid, objid FROM pg_locks WHERE locktype = 'advisory';"
-            "SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'dbops%'",
+            "SELECT locktype, classid, objid FROM pg_locks WHERE locktype = 'advisory';" + SESSIONS,
         )
 
     def left(self) -> list[str]:

@@ -273,14 +273,18 @@ class Drill:
             self._lacking(note, made, found)
         with step("restore") as note:
             drill_load.clear_default_database(made)
+            again = []
             for database in found.databases:
                 start = time.monotonic()
                 path = local(made, database.dump)
-                drill_load.restore(made, database.name, path, spec.jobs, self.tell)
+                if drill_load.restore(made, database.name, path, spec.jobs, self.tell):
+                    again.append(database.name)
                 restore_fetch.remove(path)
                 self.restored.append(RestoredDatabase(database.name, 0, 0, time.monotonic() - start))
             self.rto_seconds = time.monotonic() - begun
             note.detail = f"{len(found.databases)} database(s) with {spec.jobs} job(s) each"
+            if again:
+                note.detail += f"; again with one, after a deadlock of pg_restore's own: {', '.join(again)}"
         names = [database.name for database in found.databases]
         with step("contents") as note:
             for number, database in enumerate(found.databases):

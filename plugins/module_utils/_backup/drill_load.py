@@ -151,9 +151,10 @@ def clear_default_database(made: Cluster) -> None:
 
 def restore(
     made: Cluster, database: str, path: str, jobs: int, tell: Callable[[str], None] = lambda _line: None
-) -> None:
+) -> bool:
     """Restore a whole database as a person would after a loss: the dump itself creates it.
 
+    :returns: whether it took a second attempt, with one job, because the workers of the first were in each other's way.
     :raises BackupError: the first error, in pg_restore's own words. No time limit: the unit has one.
     """
     drill_cluster.assert_own(made)
@@ -163,7 +164,8 @@ def restore(
         return drill_cluster.run(command)
 
     done = attempt(jobs)
-    if jobs > 1 and deadlocked(done):
+    again = jobs > 1 and deadlocked(done)
+    if again:
         tell(DEADLOCK.format(database))
         connection = _postgres.connect(made.login, autocommit=True)
         try:
@@ -174,6 +176,7 @@ def restore(
         done = attempt(1)
     if done.returncode != 0:
         raise _failed(made, "pg_restore", done)
+    return again
 
 
 def deadlocked(done: subprocess.CompletedProcess[bytes]) -> bool:

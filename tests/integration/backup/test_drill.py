@@ -86,6 +86,7 @@ def test_workers_in_each_others_way_are_no_alarm(drill_host: DrillHost, shop: Da
     held = drill_host.drill(set=A, deadlock="1")
     assert (held.status, held.problems) == (0, []), held.said
     assert f"{shop.name}: two workers of pg_restore were in each other's way (deadlock)" in held.said
+    assert held.step("restore")["detail"].endswith(f"again with one, after a deadlock of pg_restore's own: {shop.name}")
     assert drill_host.left() == []
 
 

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import psycopg2
 
-LONGEST_SECONDS = 300.0
+LONGEST_SECONDS = 900.0
 AFTERWARDS = 20
 PAUSE_SECONDS = 0.03  # between transactions: a load, and not more than the machine can do beside it
 

@@ -256,7 +256,9 @@ def integration(_names: Sequence[str]) -> Tally:
 def _pytest(part: str, path: str, title: str = "pytest", names: str = "") -> Tally:
     report = LOGS / f"{' '.join(filter(None, [part, names]))}.xml".replace(" ", "-")
     report.unlink(missing_ok=True)
-    command = ["pytest", "-q", "--tb=short", f"--junit-xml={report}", *(["-k", names] if names else []), path]
+    # Hypothesis: the same examples each time, and no deadline; pytest by hand looks at others.
+    options = ["-q", "--tb=short", "--hypothesis-profile=ci", f"--junit-xml={report}"]
+    command = ["pytest", *options, *(["-k", names] if names else []), path]
     return check(part, title, command, lambda status, _output: honest(status, junit(report)), alone=not names)
 
 

@@ -42,8 +42,7 @@ def dumped(scratch: str, command: Sequence[str], size: int) -> Generator[list[st
     try:
         done = drill_cluster.run([*command, f"--file={path}"])
         if done.returncode != 0:
-            said = " ".join(done.stderr.decode("utf-8", "replace").split())
-            raise DbopsError(f"pg_dump: {said[-500:]}", "Mend that; the next run begins anew.")
+            raise DbopsError(f"pg_dump: {faults.first_error(done.stderr)}", "Mend that; the next run begins anew.")
         yield ["tar", "--create", "--file=-", f"--directory={path}", "."]
     finally:
         remove(scratch)

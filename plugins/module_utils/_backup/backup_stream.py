@@ -159,8 +159,7 @@ class _chain:  # noqa: N801 # reads as a verb
         if status == 0:
             return ""
         said.seek(0)
-        text = " ".join(said.read().decode("utf-8", "replace").split())
-        return f"{name}: {text[-500:] or f'status {status}'}"
+        return f"{name}: {faults.first_error(said.read()) or f'status {status}'}"
 
     def _end(self) -> None:
         for _name, process, said in self._running:

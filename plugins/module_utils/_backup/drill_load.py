@@ -12,7 +12,7 @@ import subprocess
 from collections.abc import Callable, Iterable, Mapping
 
 from ansible_collections.dbops.postgres.plugins.module_utils import _postgres
-from ansible_collections.dbops.postgres.plugins.module_utils._backup import drill_cluster
+from ansible_collections.dbops.postgres.plugins.module_utils._backup import drill_cluster, faults
 from ansible_collections.dbops.postgres.plugins.module_utils._backup.drill_cluster import Cluster
 from ansible_collections.dbops.postgres.plugins.module_utils._backup.drill_set import BackupError
 from ansible_collections.dbops.postgres.plugins.module_utils._backup.restore_globals import for_scratch
@@ -23,7 +23,6 @@ with contextlib.suppress(ImportError):  # _postgres.connect says that it is miss
 
 _GLOBALS_SECONDS = 600
 _LIST_SECONDS = 600
-_SAID = 1000
 # A server or a tool that was killed, for want of memory or by a person, says nothing of the backup.
 _SERVER_IS_GONE = (
     "server closed the connection unexpectedly",
@@ -190,7 +189,7 @@ def deadlocked(done: subprocess.CompletedProcess[bytes]) -> bool:
 
 def _failed(made: Cluster, tool: str, done: subprocess.CompletedProcess[bytes]) -> Exception:
     """What a tool that failed says of the backup, or of this host."""
-    text = f"{tool}: {first_error(done.stderr) or f'status {done.returncode}'}"
+    text = f"{tool}: {faults.first_error(done.stderr) or f'status {done.returncode}'}"
     if full(text):
         return DbopsError(text, "Give the scratch directory more room (restore_drill_scratch).")
     if done.returncode < 0 or any(word in text for word in _SERVER_IS_GONE):
@@ -205,15 +204,3 @@ def _failed(made: Cluster, tool: str, done: subprocess.CompletedProcess[bytes]) 
 def full(text: str) -> bool:
     """Whether a tool says that a disk of this host is full, which says nothing of the backup."""
     return "no space left on device" in text.lower() or "disk quota exceeded" in text.lower()
-
-
-def first_error(text: bytes) -> str:
-    """What went wrong first, on one line: what follows is its consequence ("a worker process died unexpectedly")."""
-    lines = text.decode("utf-8", "replace").strip().splitlines()
-    first = next((number for number, line in enumerate(lines) if "error:" in line.lower()), max(0, len(lines) - 4))
-    return " ".join(" ".join(lines[first:]).split())[:_SAID]
-
-
-def last_lines(text: bytes, most: int = 4) -> str:
-    """The end of what a tool said, on one line."""
-    return " ".join(" ".join(text.decode("utf-8", "replace").strip().splitlines()[-most:]).split())

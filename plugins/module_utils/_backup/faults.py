@@ -11,6 +11,7 @@ from contextlib import contextmanager
 
 from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError
 
+_SAID = 1000
 _LOOK = "Look at its file system and its permissions: df, mount, ls -ld."
 
 
@@ -22,6 +23,13 @@ def said(error: BaseException) -> str:
     if isinstance(error, DbopsError):
         return text
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def first_error(text: bytes) -> str:
+    """What went wrong first, on one line: what follows is its consequence ("a worker process died unexpectedly")."""
+    lines = text.decode("utf-8", "replace").strip().splitlines()
+    first = next((number for number, line in enumerate(lines) if "error:" in line.lower()), max(0, len(lines) - 4))
+    return " ".join(" ".join(lines[first:]).split())[:_SAID]
 
 
 def told(error: Exception, tell: Callable[[str], None]) -> str:

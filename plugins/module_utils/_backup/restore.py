@@ -244,7 +244,7 @@ class Restore:
         if self.tables:
             listed = drill_cluster.run([os.path.join(place.binaries, "pg_restore"), "--list", path])
             if listed.returncode != 0:
-                raise BackupError([f"pg_restore --list: {drill_load.first_error(listed.stderr)}"], untouched)
+                raise BackupError([f"pg_restore --list: {faults.first_error(listed.stderr)}"], untouched)
             chosen = os.path.join(place.files, "entries")
             with open(chosen, "w", encoding="utf-8") as file:
                 file.write(restore_plan.entries_for(listed.stdout.decode("utf-8", "replace"), self.tables))
@@ -254,6 +254,6 @@ class Restore:
         if jobs > 1 and drill_load.deadlocked(done):
             return False
         if done.returncode != 0:
-            said = drill_load.first_error(done.stderr) or f"status {done.returncode}"
+            said = faults.first_error(done.stderr) or f"status {done.returncode}"
             raise BackupError([f"pg_restore: {said}"], untouched)
         return True

@@ -68,6 +68,7 @@ _ROOM = 1.3
 _SPARE_BYTES = 200 * 1024**2
 _NO_MATTER_HERE = ("host",)
 _COMMAND_SECONDS = 6 * 3600
+_LINES = 15
 _BACKUP_WAIT_SECONDS = 3600
 
 
@@ -346,7 +347,9 @@ class HostPorts:
             return f"{type(error).__name__}: {error.strerror}" if isinstance(error, OSError) else late
         if done.returncode == 0:
             return ""
-        text = drill_load.last_lines(done.stderr or done.stdout)
+        # alembic's error ends with the whole statement and an address, Prisma's with a frame: the reason stands above.
+        said = (done.stderr or done.stdout).decode("utf-8", "replace").strip().splitlines()[-_LINES:]
+        text = " ".join(" ".join(said).split())
         return f"status {done.returncode}: {mask_text(_postgres.mask(text, []), self.live_url)}"
 
 

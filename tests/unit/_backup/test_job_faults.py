@@ -24,6 +24,7 @@ from ansible_collections.dbops.postgres.plugins.module_utils._backup import (
     drill_cluster,
     drill_load,
     drill_prove,
+    faults,
     keep,
 )
 from ansible_collections.dbops.postgres.plugins.module_utils._backup.backup import Done
@@ -327,11 +328,19 @@ Command was: ALTER TABLE public.events
 
 pg_restore: error: a worker process died unexpectedly
 """
-    told = drill_load.first_error(said)
+    told = faults.first_error(said)
     assert told.startswith("pg_restore: error: could not execute query: ERROR: deadlock detected DETAIL: Process 1")
     assert "creating" not in told
-    assert drill_load.first_error(b"a\nb") == "a b"
-    assert drill_load.first_error(b"") == ""
+    assert faults.first_error(b"a\nb") == "a b"
+    assert faults.first_error(b"") == ""
+
+
+def test_of_a_dump_that_failed_the_reason_is_told_not_the_end_of_its_query(tmp_path: Path) -> None:
+    reason = "pg_dump: error: query failed: ERROR: canceling statement due to lock timeout"
+    tables = ", ".join(f"public.table_{number}" for number in range(1000))  # pg_dump locks all by one statement
+    script = f"echo '{reason}\npg_dump: detail: Query was: LOCK TABLE {tables}' >&2; exit 1"
+    with pytest.raises(DbopsError, match=reason):
+        send(Fan([Directory(str(tmp_path))]), "20261124T010000Z-a", "x", [["sh", "-c", script]])
 
 
 @pytest.mark.parametrize(("status", "corrupt"), [(2, True), (1, False), (-9, False)])

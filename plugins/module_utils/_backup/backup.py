@@ -39,9 +39,23 @@ from ansible_collections.dbops.postgres.plugins.module_utils._evidence import re
 from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError
 from ansible_collections.dbops.postgres.plugins.module_utils._postgres import Login
 
+with contextlib.suppress(ImportError):  # _postgres.connect says that it is missing
+    import psycopg2
+
 # pg_dump compresses with zstd itself from this version on.
 _ZSTD_INSIDE = 16
 _NAMES = 3
+# What PostgreSQL and pg_dump say of what has gone since the snapshot, which does not hold for all that they look up.
+_ATTEMPTS = 5
+_CHANGED = (
+    "does not exist",
+    "cache lookup failed",
+    "could not open relation",
+    "deadlock detected",
+    "canceling statement due to statement timeout",
+)
+# pg_dump can wait only for who wants to change a table and waits for us: that would never end.
+_DUMP_LOCK_SECONDS = 5
 _TELL_SECONDS = 0.5
 _LOG = "Look at PostgreSQL's log; the next run begins anew."
 _DATABASES = """
@@ -210,8 +224,16 @@ class Backup:
         return StoredObject(name, sent.size, sent.sha256, encrypted=encrypted)
 
     def _reported(self, set_id: str, name: str, major: int, moments: list[float]) -> DumpedDatabase:
-        with _postgres.reported(f"Database {name}", _LOG):
-            return self._database(set_id, name, major, moments)
+        left = _ATTEMPTS
+        while True:
+            left -= 1
+            try:
+                with _postgres.reported(f"Database {name}", _LOG):
+                    return self._database(set_id, name, major, moments)
+            except DbopsError as error:
+                if not left or not any(words in error.problem for words in _CHANGED):
+                    raise
+                self.tell(f"{name}: its schema changes ({error.problem.rstrip('.')}); again, in a new snapshot")
 
     def _database(self, set_id: str, name: str, major: int, moments: list[float]) -> DumpedDatabase:
         begun = time.monotonic()
@@ -219,13 +241,14 @@ class Backup:
         looker = _postgres.connect(self.login, name)
         try:
             snapshot, size = _export(holder)
-            moments.append(self.clock())
+            moment = self.clock()
             _import(looker, snapshot)
-            with looker.cursor() as cursor:
+            with self._patient(looker, name) as cursor:
                 sequences = contents.sequences(cursor)  # they do not obey snapshots: before the dump begins
                 schema = contents.schema(cursor)
                 facts = (contents.extensions(cursor), contents.roles(cursor), contents.options(cursor))
                 large_objects = contents.large_objects(cursor)
+                contents.lock(cursor)  # before pg_dump: who comes to change a table later waits for the end of both
             with ThreadPoolExecutor(max_workers=1) as pool:
                 tables = pool.submit(self._tables, looker, size)
                 try:
@@ -237,11 +260,24 @@ class Backup:
         finally:
             looker.close()
             holder.close()
+        moments.append(moment)
         found = contents.Contents(held, sequences, schema, large_objects)
         self.tell(
             f"{name}: {len(held)} tables, {found.rows} rows, {dump.size} bytes stored, {time.monotonic() - begun:.1f} s"
         )
         return DumpedDatabase(name, dump, size, *facts, found)
+
+    @contextlib.contextmanager
+    def _patient(self, connection: Any, name: str) -> Generator[Any, None, None]:
+        """Wait for who changes a table, and say who it was if that was in vain."""
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT set_config('lock_timeout', %s, true)", (f"{self.spec.lock_wait_seconds}s",))
+                yield cursor
+        except psycopg2.Error as error:
+            raise DbopsError(
+                f"Database {name}: {_postgres.told(error)}", _postgres.in_the_way(connection, error)
+            ) from None
 
     def _tables(self, connection: Any, size: int) -> dict[str, contents.TableContents]:
         small = size <= self.spec.hash_limit_gib * 1024**3
@@ -263,7 +299,7 @@ class Backup:
             *(["--format=directory", f"--jobs={jobs}"] if parallel else ["--format=custom"]),
             f"--snapshot={snapshot}",
             f"--compress={compression}",
-            f"--lock-wait-timeout={self.spec.lock_wait_seconds}s",
+            f"--lock-wait-timeout={min(_DUMP_LOCK_SECONDS, self.spec.lock_wait_seconds)}s",
             f"--dbname={_conninfo(name)}",
         )
         outside = [] if inside else [["zstd", f"-{level}", "--quiet", "--stdout"]]

@@ -90,6 +90,17 @@ def tables(cursor: Any) -> list[tuple[str, str]]:
     return [(row[0], row[1]) for row in cursor.fetchall()]
 
 
+def lock(cursor: Any) -> None:
+    """Let nobody drop or change a table from now to the end of the transaction: pg_dump locks them only later.
+
+    :raises psycopg2.Error: one has gone since the snapshot, or is locked for longer.
+    """
+    cursor.execute(contents_sql.LOCKED)
+    names = [sql.SQL("ONLY {}").format(sql.Identifier(*row)) for row in cursor.fetchall()]
+    if names:
+        cursor.execute(sql.SQL("LOCK TABLE {} IN ACCESS SHARE MODE").format(sql.SQL(", ").join(names)))
+
+
 def table(cursor: Any, schema: str, name: str, *, hashed: bool) -> TableContents:
     """Count a table's own rows, and hash them."""
     where = sql.Identifier(schema, name)

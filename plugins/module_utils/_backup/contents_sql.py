@@ -23,6 +23,11 @@ SELECT n.nspname, c.relname, pg_table_size(c.oid)
  ORDER BY 3 DESC, 1, 2
 """
 
+LOCKED = f"""
+SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+ WHERE c.relkind IN ('r', 'p') AND {_OURS} AND {_no_member("pg_class", "c.oid")} ORDER BY 1, 2
+"""
+
 SEQUENCES = f"""
 SELECT n.nspname, c.relname, s.seqincrement, s.seqcycle
   FROM pg_sequence s JOIN pg_class c ON c.oid = s.seqrelid JOIN pg_namespace n ON n.oid = c.relnamespace

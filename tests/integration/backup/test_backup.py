@@ -10,6 +10,7 @@ import signal
 from collections.abc import Iterator
 
 import pytest
+from psycopg2 import errors
 
 from tests.integration.backup.conftest import CODE, CREDENTIALS, GO, LOCAL, SCRATCH, Saver, psql
 from tests.integration.backup.s3 import BUCKET, HOME, KEYS
@@ -199,6 +200,56 @@ def test_a_target_that_is_full(saver: Saver, data: Database, place: str) -> None
     assert saver.run("backup")[0] == 0
 
 
+# An import that makes its tables anew.
+COME_AND_GO = """
+CREATE OR REPLACE PROCEDURE come_and_go() LANGUAGE plpgsql AS $$ BEGIN
+  FOR i IN 1 .. 60000 LOOP
+    EXECUTE format('CREATE TABLE stage_%s AS SELECT 1 AS a', i);
+    COMMIT;
+    PERFORM pg_sleep(0.3);
+    EXECUTE format('DROP TABLE stage_%s', i);
+    COMMIT;
+    PERFORM pg_sleep(0.3);
+  END LOOP;
+END $$
+"""
+
+
+def test_tables_that_come_and_go_are_no_failure(saver: Saver, data: Database) -> None:
+    saver.configure([{"directory": LOCAL}], [data.name])
+    psql(saver.host, data.name, COME_AND_GO)
+    call = ("psql", "-Xq", "-d", data.name, "-c", "CALL come_and_go()")
+    saver.host.run("systemd-run", "--unit=busy", "--collect", "--uid=postgres", *call)
+    try:
+        for _run in range(4):
+            status, said = saver.run("backup")
+            assert status == 0, said
+    finally:
+        end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query = 'CALL come_and_go()'"
+        ended = psql(saver.host, "postgres", end)
+    assert ended == "t", "it worked all the time"
+    psql(
+        saver.host,
+        data.name,
+        "SELECT format('DROP TABLE %s', tablename) FROM pg_tables WHERE tablename ~ 'stage' \\gexec",
+    )
+
+
+def test_a_table_that_is_locked_against_everybody_is_named(saver: Saver, data: Database) -> None:
+    saver.configure([{"directory": LOCAL}], [data.name], lock_wait_seconds=1)
+    blocker = saver.server.connect(data.name, autocommit=False)
+    pid = blocker.info.backend_pid
+    try:
+        with blocker.cursor() as cursor:
+            cursor.execute("LOCK TABLE busy")
+        status, said = saver.run("backup")
+    finally:
+        blocker.close()
+    assert status == 1
+    assert f"Database {data.name}: canceling statement due to lock timeout" in said
+    assert f"Locked against everybody: public.busy by process {pid}" in said
+
+
 @pytest.mark.parametrize("key", ["access_key_id", "secret_access_key"])
 def test_credentials_that_are_refused_are_not_told(saver: Saver, data: Database, key: str) -> None:
     saver.configure([saver.s3.target()], [data.name])
@@ -248,6 +299,23 @@ def test_the_server_restarts_during_the_dump(saver: Saver, data: Database, held_
     assert saver.evidence()["message"].startswith("No backup was made. ")
     assert [[set_id[-4:] for set_id in held] for held in saver.complete()] == [["good"], ["good"]]
     assert saver.run("backup")[0] == 0
+
+
+def test_who_would_change_a_table_meanwhile_waits(saver: Saver, data: Database, held_dump: str) -> None:
+    changer = saver.server.connect(data.name)
+    saver.configure([{"directory": LOCAL}], [data.name])
+    process = saver.start("backup", "--label", "cut", PATH=held_dump)
+    wait_for_the_dump(saver)
+    with changer.cursor() as cursor:
+        cursor.execute("SET lock_timeout = '1s'")
+        for statement in ("TRUNCATE payments", "DROP TABLE busy"):
+            with pytest.raises(errors.LockNotAvailable):
+                cursor.execute(statement)
+    changer.close()
+    saver.host.run("touch", GO)
+    _out, said = process.communicate(timeout=120)
+    assert process.returncode == 0, said
+    assert "2 tables, 101000 rows" in said
 
 
 def test_the_session_that_counts_ends_during_the_dump(saver: Saver, data: Database) -> None:

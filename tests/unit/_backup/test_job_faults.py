@@ -27,7 +27,7 @@ from ansible_collections.dbops.postgres.plugins.module_utils._backup import (
     faults,
     keep,
 )
-from ansible_collections.dbops.postgres.plugins.module_utils._backup.backup import Done
+from ansible_collections.dbops.postgres.plugins.module_utils._backup.backup import Backup, Done
 from ansible_collections.dbops.postgres.plugins.module_utils._backup.backup_spec import BackupSpec, Keep
 from ansible_collections.dbops.postgres.plugins.module_utils._backup.backup_stream import Fan, send
 from ansible_collections.dbops.postgres.plugins.module_utils._backup.drill_cluster import Cluster
@@ -266,6 +266,39 @@ def test_a_set_that_is_being_written_is_listed_all_the_same(tmp_path: Path, monk
 
     monkeypatch.setattr(os, "listdir", moved)
     assert [item.id for item in Directory(str(tmp_path / "sets")).sets()] == [MADE.id]
+
+
+@pytest.mark.parametrize(
+    ("problem", "failures", "made"),
+    [
+        ("pg_dump: error: query failed: ERROR: relation public.stage_3 does not exist", 4, True),
+        ("cache lookup failed for function 16400", 4, True),
+        ("relation public.stage_3 does not exist", 5, False),
+        ("No space left on device", 1, False),
+    ],
+)
+def test_a_schema_that_changes_is_dumped_in_another_snapshot(
+    monkeypatch: pytest.MonkeyPatch, problem: str, failures: int, made: bool
+) -> None:
+    told: list[str] = []
+    attempts = 0
+
+    def dump(_self: Backup, *_given: object) -> Any:
+        nonlocal attempts
+        attempts += 1
+        if attempts <= failures:
+            raise DbopsError(problem)
+        return None
+
+    monkeypatch.setattr(Backup, "_database", dump)
+    job = Backup(BackupSpec(), [], "", tell=told.append)
+    if made:
+        job._reported("a", "shop", 17, [])
+        assert told == [f"shop: its schema changes ({problem}); again, in a new snapshot"] * failures
+    else:
+        with pytest.raises(DbopsError, match=problem):
+            job._reported("a", "shop", 17, [])
+        assert attempts == failures
 
 
 def test_a_program_that_does_not_end_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -122,7 +122,10 @@ class Backup:
             self.tell(f"Set {set_id}: {len(names)} database(s) of PostgreSQL {version}")
             made_globals = self._globals(set_id, major)
             moments: list[float] = []
-            dumped = tuple(self._reported(set_id, name, major, moments) for name in names)
+            found = (self._reported(set_id, name, major, moments) for name in names)
+            dumped = tuple(database for database in found if database)
+            if not dumped:
+                raise DbopsError("All databases were dropped meanwhile", "Run it again.")
             levels = {table.hash is None for database in dumped for table in database.contents.tables.values()}
             made = Manifest(
                 set_id,
@@ -223,7 +226,8 @@ class Backup:
         sent = send(self.fan, set_id, name, [self._tool("pg_dumpall", major, *options), *self._encryption])
         return StoredObject(name, sent.size, sent.sha256, encrypted=encrypted)
 
-    def _reported(self, set_id: str, name: str, major: int, moments: list[float]) -> DumpedDatabase:
+    def _reported(self, set_id: str, name: str, major: int, moments: list[float]) -> DumpedDatabase | None:
+        """A database's dump; nothing, if nobody has asked for this database and it is not there any more."""
         left = _ATTEMPTS
         while True:
             left -= 1
@@ -231,9 +235,19 @@ class Backup:
                 with _postgres.reported(f"Database {name}", _LOG):
                     return self._database(set_id, name, major, moments)
             except DbopsError as error:
+                if not self.spec.databases and self._gone(name):
+                    self.tell(f"{name}: it was dropped meanwhile, and is not in the set")
+                    return None
                 if not left or not any(words in error.problem for words in _CHANGED):
                     raise
                 self.tell(f"{name}: its schema changes ({error.problem.rstrip('.')}); again, in a new snapshot")
+
+    def _gone(self, name: str) -> bool:
+        """Whether the server is there, and the database is not."""
+        try:
+            return name not in self._server()[3]
+        except DbopsError:
+            return False
 
     def _database(self, set_id: str, name: str, major: int, moments: list[float]) -> DumpedDatabase:
         begun = time.monotonic()

@@ -264,10 +264,10 @@ def test_credentials_that_are_refused_are_not_told(saver: Saver, data: Database,
     assert key == "access_key_id" or "canary-wrong" not in said
 
 
-def wait_for_the_dump(saver: Saver) -> None:
-    """Until that of the set with the label ``cut`` is being written."""
+def wait_for_the_dump(saver: Saver, label: str = "cut") -> None:
+    """Until that of the set with the label is being written."""
     saver.host.run(
-        "timeout", "120", "sh", "-c", f"until ls {LOCAL}/*-cut/*.dump*.new >/dev/null 2>&1; do sleep 0.05; done"
+        "timeout", "120", "sh", "-c", f"until ls {LOCAL}/*{label}/*.dump*.new >/dev/null 2>&1; do sleep 0.05; done"
     )
 
 
@@ -316,6 +316,25 @@ def test_who_would_change_a_table_meanwhile_waits(saver: Saver, data: Database, 
     _out, said = process.communicate(timeout=120)
     assert process.returncode == 0, said
     assert "2 tables, 101000 rows" in said
+
+
+@pytest.mark.parametrize("name", ["aa_gone", "zz_gone"])
+def test_a_database_that_is_dropped_meanwhile(saver: Saver, held_dump: str, name: str) -> None:
+    """While it is dumped, or before its turn."""
+    psql(saver.host, "postgres", f"CREATE DATABASE {name};")
+    # More than pipes and sockets hold: pg_dump has to wait in it.
+    psql(saver.host, name, "CREATE TABLE t AS SELECT md5(i::text) FROM generate_series(1, 300000) i")
+    saver.configure([{"directory": LOCAL}], [])
+    process = saver.start("backup", PATH=held_dump)
+    wait_for_the_dump(saver, "")
+    psql(saver.host, "postgres", f"DROP DATABASE {name} WITH (FORCE);")
+    saver.host.run("touch", GO)
+    _out, said = process.communicate(timeout=120)
+    assert process.returncode == 0, said
+    assert f"{name}: it was dropped meanwhile, and is not in the set" in said
+    held = saver.status()[0]["newest"]["databases"]
+    assert "postgres" in held
+    assert name not in held
 
 
 def test_the_session_that_counts_ends_during_the_dump(saver: Saver, data: Database) -> None:

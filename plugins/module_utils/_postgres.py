@@ -378,6 +378,13 @@ def refuse_unknown_schemas(cursor: extensions.cursor, database: str, schemas: Se
         raise DbopsError(f"Database {database!r} has no schema {row[0]!r}", "Correct the option schemas.")
 
 
+def no_transaction_timeout(cursor: extensions.cursor) -> None:
+    """Let this session's transactions take as long as its statements may (``transaction_timeout``, PostgreSQL 17)."""
+    cursor.execute(
+        "SELECT pg_catalog.set_config(name, '0', false) FROM pg_catalog.pg_settings WHERE name = 'transaction_timeout'"
+    )
+
+
 def end(connection: extensions.connection) -> None:
     """Give back the advisory locks of a session, and close it.
 

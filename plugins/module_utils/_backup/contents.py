@@ -16,6 +16,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.dbops.postgres.plugins.module_utils import _postgres
 from ansible_collections.dbops.postgres.plugins.module_utils._backup import contents_sql
 
 with contextlib.suppress(ImportError):  # _postgres.connect says that it is missing
@@ -79,9 +80,10 @@ class Contents:
 
 
 def prepare(cursor: Any) -> None:
-    """Make the session one in which the same value has the same text."""
+    """Make the session one in which the same value has the same text, and that may take as long as it takes."""
     for name, value in SESSION.items():
         cursor.execute("SELECT set_config(%s, %s, false)", (name, value))
+    _postgres.no_transaction_timeout(cursor)  # pg_dump turns it off as well
 
 
 def tables(cursor: Any) -> list[tuple[str, str]]:

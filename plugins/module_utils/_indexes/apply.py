@@ -122,6 +122,7 @@ def _apply(
         if not (cursor.fetchone() or (False,))[0]:
             raise DbopsError(f"Another run of pg_index is changing {place}", "Wait for it, then run this again.")
         cursor.execute("SELECT pg_catalog.set_config('statement_timeout', %s, false)", (patience.statement_timeout,))
+        _postgres.no_transaction_timeout(cursor)
         for number, step in enumerate(steps):
             try:
                 _execute(cursor, step, there, patience)

@@ -50,6 +50,7 @@ def migrating(login: Login, database: str, role: str) -> Generator[Any, None, No
             cursor.execute("SELECT set_config('application_name', %s, false)", (NAME,))
             cursor.execute("SET client_min_messages = warning")
             cursor.execute("SET idle_in_transaction_session_timeout = 0")
+            _postgres.no_transaction_timeout(cursor)
             cursor.execute(_SETTINGS, (role,))
             for name, value in cursor.fetchall():
                 cursor.execute("SELECT set_config(%s, %s, false)", (name, value))

@@ -318,6 +318,17 @@ def test_who_would_change_a_table_meanwhile_waits(saver: Saver, data: Database, 
     assert "2 tables, 101000 rows" in said
 
 
+def test_timeouts_of_the_server_are_not_for_backups(saver: Saver, data: Database) -> None:
+    names = ["statement_timeout", "idle_in_transaction_session_timeout", "transaction_timeout"]
+    for name in names[: 3 if saver.server.version >= 17 else 2]:
+        psql(saver.host, "postgres", f"ALTER DATABASE {data.name} SET {name} = '20ms'")
+    try:
+        status, said = saver.run("backup")
+    finally:
+        psql(saver.host, "postgres", f"ALTER DATABASE {data.name} RESET ALL")
+    assert status == 0, said
+
+
 @pytest.mark.parametrize("name", ["aa_gone", "zz_gone"])
 def test_a_database_that_is_dropped_meanwhile(saver: Saver, held_dump: str, name: str) -> None:
     """While it is dumped, or before its turn."""

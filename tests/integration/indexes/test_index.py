@@ -218,6 +218,19 @@ def test_what_is_refused(pg_database: Database) -> None:
     assert indexes(pg_database) == {"Users_pkey": True, "a": True, "w": True}
 
 
+@pytest.mark.parametrize("pg_server", [17], indirect=True, ids=["pg17"])
+def test_a_transaction_timeout_of_the_server_is_not_for_it(pg_database: Database) -> None:
+    prepare(
+        pg_database,
+        "CREATE TABLE t (a int); INSERT INTO t VALUES (1);"
+        "CREATE FUNCTION slow(int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS"
+        " $$ BEGIN PERFORM pg_sleep(0.3); RETURN $1; END $$;"
+        f"ALTER DATABASE {pg_database.name} SET transaction_timeout = '200ms'",
+    )
+    run(pg_database, {"required": [{"table": "public.t", "columns": [{"expression": "public.slow(a)"}]}]})
+    assert list(indexes(pg_database).values()) == [True]
+
+
 def test_a_lock_is_waited_for_and_tried_again(pg_database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     prepare(pg_database, TABLES)
     section = {"required": [{"table": "Notes", "columns": ["UserId"]}]}

@@ -135,6 +135,13 @@ def test_lock_timeout(migrate_host: MigrateHost, shop: str) -> None:
     assert "had to wait" in done.stage("apply")["detail"]
 
 
+@pytest.mark.parametrize("pg_server", [17], indirect=True, ids=["pg17"])
+def test_a_transaction_timeout_of_the_server_is_not_for_it(migrate_host: MigrateHost, shop: str) -> None:
+    migrate_host.psql("postgres", f"ALTER DATABASE {shop} SET transaction_timeout = '300ms'")
+    done = migrate_host.migrate(shop, {"001_slow.up.sql": "SELECT pg_sleep(0.2); SELECT pg_sleep(0.2);"})
+    assert (done.status, done.record["verdict"]) == (0, "migrated"), done.said
+
+
 # Between the first commit's being written down and its being made; before the last.
 @pytest.mark.parametrize("moment", [3, 10])
 def test_killed(migrate_host: MigrateHost, shop: str, moment: int) -> None:

@@ -301,14 +301,15 @@ def execute(cursor: extensions.cursor, step: Step) -> None:
     :raises DbopsError: with the object, PostgreSQL's message and the statement, secrets masked. The transaction is
         then aborted: nothing of it remains.
     """
+    text = compose(step.sql, masked=True).as_string(cursor)  # before: it takes a connection
     try:
         cursor.execute(compose(step.sql))
     except psycopg2.Error as error:
-        text = compose(step.sql, masked=True).as_string(cursor)
         message = mask((error.diag.message_primary or str(error)).strip(), _secrets(step.sql))
+        state = f" (SQLSTATE {error.pgcode})" if error.pgcode else "."
         hint = f" {error.diag.message_hint}" if error.diag.message_hint else ""
         raise DbopsError(
-            f"{step.subject}: {message} (SQLSTATE {error.pgcode}){hint} Statement: {text}",
+            f"{step.subject}: {message}{state}{hint} Statement: {text}",
             untouched="Its transaction was rolled back.",
         ) from None
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -23,13 +23,18 @@ from ansible_collections.dbops.postgres.plugins.module_utils._postgres import (
     end,
     execute,
     quiet,
+    reported,
     shown,
 )
+
+with suppress(ImportError):  # connect() says so
+    import psycopg2
 
 if TYPE_CHECKING:
     from psycopg2 import extensions
 
 LOCK_KEY = 0x64626F7073  # "dbops"
+_AGAIN = "Mend that and run this again: it takes up where it stopped."
 
 
 @dataclass(frozen=True)
@@ -51,22 +56,27 @@ def converge(login: Login, spec: AccessSpec, *, check_mode: bool) -> Outcome:
     """
     connection = connect(login)
     try:
-        if check_mode:
-            connection.set_session(readonly=True)
-        seen = capabilities(connection)
-        if seen.in_recovery:
-            raise DbopsError(f"The server at {login.place} is a replica", "Run this against the primary.")
-        if not check_mode:
-            _lock(connection, login)
-        state = reader.observe(login, reader.scope_of(spec), connection)
-        connection.rollback()
-        planned = plan(spec, state)
-        statements = tuple(_listed(planned.plan.steps, connection))
-        if not check_mode:
-            _apply(login, connection, planned.plan.steps)
-        return Outcome(planned, statements, state.capabilities)
+        with reported(f"The access on {login.place}", _AGAIN, "What was not committed was rolled back."):
+            return _converge(login, spec, connection, check_mode)
     finally:
         end(connection)
+
+
+def _converge(login: Login, spec: AccessSpec, connection: extensions.connection, check_mode: bool) -> Outcome:
+    if check_mode:
+        connection.set_session(readonly=True)
+    seen = capabilities(connection)
+    if seen.in_recovery:
+        raise DbopsError(f"The server at {login.place} is a replica", "Run this against the primary.")
+    if not check_mode:
+        _lock(connection, login)
+    state = reader.observe(login, reader.scope_of(spec), connection)
+    connection.rollback()
+    planned = plan(spec, state)
+    statements = tuple(_listed(planned.plan.steps, connection))
+    if not check_mode:
+        _apply(login, connection, planned.plan.steps)
+    return Outcome(planned, statements, state.capabilities)
 
 
 def _lock(connection: extensions.connection, login: Login) -> None:
@@ -118,7 +128,7 @@ def _apply(login: Login, cluster: extensions.connection, steps: Sequence[Step]) 
             committed = f"Committed before: {', '.join(done)}." if done else "Nothing was changed before it."
             raise DbopsError(
                 error.problem,
-                error.remedy or "Mend that and run this again: it takes up where it stopped.",
+                error.remedy or _AGAIN,
                 f"Rolled back: {place}. {committed}",
             ) from None
         done.append(place)
@@ -146,7 +156,8 @@ def _in_transaction(connection: extensions.connection, steps: Sequence[Step]) ->
                     _run(connection, cursor, group)
         connection.commit()
     except BaseException:
-        connection.rollback()
+        with suppress(psycopg2.Error):  # it may be gone
+            connection.rollback()
         raise
 
 

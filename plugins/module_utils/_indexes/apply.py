@@ -124,10 +124,11 @@ def _apply(
         cursor.execute("SELECT pg_catalog.set_config('statement_timeout', %s, false)", (patience.statement_timeout,))
         _postgres.no_transaction_timeout(cursor)
         for number, step in enumerate(steps):
+            text = _postgres.compose(step.sql, masked=True).as_string(connection)  # before: it takes a connection
             try:
                 _execute(cursor, step, there, patience)
             except psycopg2.Error as error:
-                raise _told(cursor, step, error, there, steps[:number]) from None
+                raise _told(cursor, step, text, error, there, steps[:number]) from None
 
 
 def _execute(cursor: extensions.cursor, step: Step, there: Sequence[int], patience: Patience) -> None:
@@ -164,23 +165,22 @@ def _escaped(name: str) -> str:
 
 
 def _told(
-    cursor: extensions.cursor, step: Step, error: psycopg2.Error, there: Sequence[int], done: Sequence[Step]
+    cursor: extensions.cursor, step: Step, text: str, error: psycopg2.Error, there: Sequence[int], done: Sequence[Step]
 ) -> DbopsError:
     """The error in words, after what the statement has begun is removed, if that can be had now."""
     with contextlib.suppress(psycopg2.Error):  # then it is still there, and said
         _clean(cursor, step, there)
     left = [".".join(found) for found in _left(cursor, step, there)]
-    text = _postgres.compose(step.sql, masked=True)
-    shown = text.as_string(cursor.connection) if not cursor.connection.closed else step.sql.template
     detail = f" {error.diag.message_detail}" if error.diag.message_detail else ""
     remedy = "Mend that and run this again: it takes up where it stopped."
     if error.pgcode in _AGAIN:
         remedy = "Somebody holds a lock, or a transaction is open for long: see pg_stat_activity; then run this again."
     begun = "What the statement had begun was removed."
+    if cursor.connection.closed:
+        begun = "The session is gone; an index that it had begun is left, invalid, and the next run removes it."
     if left:
         begun = f"What it had begun, {', '.join(left)}, is left and invalid: the next run removes it."
     before = f"Done before: {', '.join(item.subject for item in done)}." if done else "Nothing was changed before it."
+    state = f" (SQLSTATE {error.pgcode})" if error.pgcode else ""
     message = (error.diag.message_primary or str(error)).strip()
-    return DbopsError(
-        f"{step.subject}: {message} (SQLSTATE {error.pgcode}).{detail} Statement: {shown}", remedy, f"{begun} {before}"
-    )
+    return DbopsError(f"{step.subject}: {message}{state}.{detail} Statement: {text}", remedy, f"{begun} {before}")

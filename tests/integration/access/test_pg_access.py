@@ -362,6 +362,26 @@ def test_a_failing_database_says_what_was_committed(pg_database: Database) -> No
     made_true(pg_database, params)
 
 
+def test_a_session_that_is_ended_says_what_was_committed(pg_database: Database) -> None:
+    connection = pg_database.connect()
+    params = service(pg_database)
+    sql(
+        connection,
+        """CREATE FUNCTION public.no() RETURNS event_trigger LANGUAGE plpgsql AS
+               $$ BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); END $$""",
+        "CREATE EVENT TRIGGER no ON ddl_command_start WHEN TAG IN ('GRANT') EXECUTE FUNCTION public.no()",
+    )
+    with pytest.raises(DbopsError) as error:
+        run(pg_database, params)
+    text = str(error.value)
+    assert "connection has been closed unexpectedly" in text
+    assert "Statement: GRANT" in text
+    assert f"Rolled back: database {pg_database.name}. Committed before: the cluster" in text
+    sql(connection, "DROP EVENT TRIGGER no", "DROP FUNCTION public.no()")
+    connection.close()
+    made_true(pg_database, params)
+
+
 def test_an_administrator_without_superuser(pg_database: Database) -> None:
     """As on a managed provider: CREATEROLE, CREATEDB, no pg_authid."""
     admin = pg_database.prefix + "admin"

@@ -231,6 +231,28 @@ def test_a_transaction_timeout_of_the_server_is_not_for_it(pg_database: Database
     assert list(indexes(pg_database).values()) == [True]
 
 
+def test_a_session_that_is_ended_says_what_may_be_left(pg_database: Database) -> None:
+    prepare(
+        pg_database,
+        "CREATE TABLE t (a int); INSERT INTO t VALUES (1);"
+        "CREATE FUNCTION public.deadly(int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS"
+        " $$ BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN $1; END $$",
+    )
+    section = {"required": [{"table": "public.t", "columns": [{"expression": "public.deadly(a)"}]}]}
+    with pytest.raises(DbopsError, match="connection has been closed unexpectedly") as raised:
+        run(pg_database, section)
+    assert 'Statement: CREATE INDEX CONCURRENTLY "t_expr_idx" ON "public"."t"' in str(raised.value)
+    assert "an index that it had begun is left, invalid, and the next run removes it" in str(raised.value)
+    assert indexes(pg_database) == {"t_expr_idx": False}
+    prepare(
+        pg_database,
+        "CREATE OR REPLACE FUNCTION public.deadly(int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS"
+        " $$ BEGIN RETURN $1; END $$",
+    )
+    made_true(pg_database, section)
+    assert indexes(pg_database) == {"t_expr_idx": True}
+
+
 def test_a_lock_is_waited_for_and_tried_again(pg_database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     prepare(pg_database, TABLES)
     section = {"required": [{"table": "Notes", "columns": ["UserId"]}]}

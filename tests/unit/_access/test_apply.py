@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 
-from ansible_collections.dbops.postgres.plugins.module_utils._access.apply import _run
+from ansible_collections.dbops.postgres.plugins.module_utils._access import apply
 from ansible_collections.dbops.postgres.plugins.module_utils._plan import DbopsError, Ident, Sql, Step
 
 KEPT = 50  # messages that psycopg2 keeps
@@ -30,11 +30,12 @@ class Cursor:
 
 
 @pytest.mark.parametrize(("says", "fails"), [("WARNING:  not all privileges were granted", True), ("", False)])
-def test_a_grant_that_did_not_do_all_of_it(says: str, fails: bool) -> None:
+def test_a_grant_that_did_not_do_all_of_it(monkeypatch: pytest.MonkeyPatch, says: str, fails: bool) -> None:
+    monkeypatch.setattr(apply, "execute", lambda cursor, step: cursor.execute(step))
     connection = Connection()
     step = Step("table t", Sql("GRANT SELECT ON {} TO {}", (Ident("t"), Ident("app"))))
     if fails:
         with pytest.raises(DbopsError, match="not all privileges"):
-            _run(cast(Any, connection), cast(Any, Cursor(connection, says)), [step])
+            apply._run(cast(Any, connection), cast(Any, Cursor(connection, says)), [step])
     else:
-        _run(cast(Any, connection), cast(Any, Cursor(connection, says)), [step])
+        apply._run(cast(Any, connection), cast(Any, Cursor(connection, says)), [step])

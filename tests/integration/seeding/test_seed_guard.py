@@ -222,6 +222,22 @@ def test_a_table_that_is_held_is_named(app: Database) -> None:
     refused(app, "TRUNCATE app.orders CASCADE")
 
 
+def test_a_session_that_is_ended_says_what_was_committed(app: Database) -> None:
+    deadly = """CREATE FUNCTION public.no() RETURNS event_trigger LANGUAGE plpgsql AS
+        'BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); END';
+        CREATE EVENT TRIGGER no ON ddl_command_start WHEN TAG IN ('CREATE TRIGGER') EXECUTE FUNCTION public.no()"""
+    connection = app.connect()
+    with connection.cursor() as cursor:
+        cursor.execute(deadly)
+    with pytest.raises(DbopsError, match="connection has been closed unexpectedly") as caught:
+        guard(app, "dev")
+    assert "Rolled back: " in str(caught.value)
+    with connection.cursor() as cursor:
+        cursor.execute("DROP EVENT TRIGGER no; DROP FUNCTION public.no()")
+    connection.close()
+    made_true(app, "dev")
+
+
 def test_its_functions_are_safe_ones(app: Database) -> None:
     made_true(app, "prod")
     unsafe = """

@@ -53,7 +53,8 @@ def work(stays: bool, begun: threading.Barrier) -> None:
                 connection.close()
                 connection = None
     except (psycopg2.Error, threading.BrokenBarrierError) as error:
-        errors.append(str(error).strip())
+        # What ends a connection is hidden by the rollback that fails after it.
+        errors.append(f"{time.strftime('%X')} after {count}: {str(error.__context__ or error).strip()}")
         begun.abort()
     done.append(count)
 

@@ -39,6 +39,7 @@ from ansible_collections.dbops.postgres.plugins.module_utils._pooler.trial impor
 
 START_SECONDS = 60
 SETTLE_SECONDS = 10.0
+MIGRATE = "/proc/sys/net/ipv4/tcp_migrate_req"
 
 
 def refuse_bad_certificates(spec: PoolerSpec) -> None:
@@ -161,15 +162,38 @@ def _drain(number: int, seconds: int, run: Run) -> None:
     Those who stay for longer are disconnected between two transactions. The unit is not restarted, which the further
     processes would be with it.
     """
-    with ask(place(run, number)) as questions:
-        questions("SHUTDOWN WAIT_FOR_CLIENTS")
-    for signal, patience in (("SIGINT", seconds), ("SIGKILL", START_SECONDS)):
-        limit = time.monotonic() + patience
-        while number in running(run):
-            if time.monotonic() > limit:
-                run(["systemctl", "kill", f"--signal={signal}", unit(number)])
-                break
-            time.sleep(0.2)
+    with taking_over():
+        with ask(place(run, number)) as questions:
+            questions("SHUTDOWN WAIT_FOR_CLIENTS")
+        for signal, patience in (("SIGINT", seconds), ("SIGKILL", START_SECONDS)):
+            limit = time.monotonic() + patience
+            while number in running(run):
+                if time.monotonic() > limit:
+                    run(["systemctl", "kill", f"--signal={signal}", unit(number)])
+                    break
+                time.sleep(0.2)
+
+
+@contextmanager
+def taking_over(path: str = MIGRATE) -> Iterator[None]:
+    """Let clients that are about to connect to a process that closes its port go to another one: they would be reset
+    (Linux 5.14, networking/ip-sysctl.rst, ``tcp_migrate_req``).
+
+    Where the kernel is older, or does not let us (in a container), it stays as it is.
+    """
+    try:
+        with open(path, "r+", encoding="ascii") as file:
+            before = file.read()
+            file.seek(0)
+            file.write("1")
+    except OSError:
+        before = ""
+    try:
+        yield
+    finally:
+        if before:
+            with suppress(OSError), open(path, "w", encoding="ascii") as file:
+                file.write(before)
 
 
 def _systemctl(run: Run, verb: str, name: str) -> None:

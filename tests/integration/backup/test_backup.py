@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 from collections.abc import Iterator
@@ -112,20 +113,27 @@ END $$
 """
 
 
+@contextlib.contextmanager
+def busy(saver: Saver, data: Database, procedure: str, call: str) -> Iterator[None]:
+    """A session that works in the database all the time."""
+    psql(saver.host, data.name, procedure)
+    command = ("psql", "-Xq", "-d", data.name, "-c", call)
+    saver.host.run("systemd-run", "--unit=busy", "--collect", "--uid=postgres", *command)
+    try:
+        yield
+    finally:
+        # Its client may go: a procedure under way does not notice.
+        end = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query = '{call}'"
+        ended = psql(saver.host, "postgres", end)
+    assert ended == "t", "it worked all the time"
+
+
 def test_rows_that_change_meanwhile_are_no_false_alarm(saver: Saver, data: Database) -> None:
     saver.configure([{"directory": LOCAL}], [data.name])
-    psql(saver.host, data.name, CHURN)
-    call = ("psql", "-Xq", "-d", data.name, "-c", "CALL churn()")
-    saver.host.run("systemd-run", "--unit=busy", "--collect", "--uid=postgres", *call)
-    try:
+    with busy(saver, data, CHURN, "CALL churn()"):
         for _run in range(3):
             status, said = saver.run("backup")
             assert status == 0, said
-    finally:
-        # Its client may go: a procedure under way does not notice.
-        end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query = 'CALL churn()'"
-        ended = psql(saver.host, "postgres", end)
-    assert ended == "t", "it wrote all the time"
     config = {"target": {"directory": LOCAL}, "drill": {"scratch": SCRATCH}}
     saver.host.run("sh", "-c", "cat >/etc/dbops-postgres/drill.json", text=json.dumps(config))
     hashes = set()
@@ -217,17 +225,10 @@ END $$
 
 def test_tables_that_come_and_go_are_no_failure(saver: Saver, data: Database) -> None:
     saver.configure([{"directory": LOCAL}], [data.name])
-    psql(saver.host, data.name, COME_AND_GO)
-    call = ("psql", "-Xq", "-d", data.name, "-c", "CALL come_and_go()")
-    saver.host.run("systemd-run", "--unit=busy", "--collect", "--uid=postgres", *call)
-    try:
+    with busy(saver, data, COME_AND_GO, "CALL come_and_go()"):
         for _run in range(4):
             status, said = saver.run("backup")
             assert status == 0, said
-    finally:
-        end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query = 'CALL come_and_go()'"
-        ended = psql(saver.host, "postgres", end)
-    assert ended == "t", "it worked all the time"
     psql(
         saver.host,
         data.name,

@@ -305,11 +305,10 @@ def execute(cursor: extensions.cursor, step: Step) -> None:
     try:
         cursor.execute(compose(step.sql))
     except psycopg2.Error as error:
-        message = mask((error.diag.message_primary or str(error)).strip(), _secrets(step.sql))
-        state = f" (SQLSTATE {error.pgcode})" if error.pgcode else "."
+        message = mask(told(error), _secrets(step.sql)) + ("" if error.pgcode else ".")
         hint = f" {error.diag.message_hint}" if error.diag.message_hint else ""
         raise DbopsError(
-            f"{step.subject}: {message}{state}{hint} Statement: {text}",
+            f"{step.subject}: {message}{hint} Statement: {text}",
             untouched="Its transaction was rolled back.",
         ) from None
 

@@ -139,11 +139,16 @@ def listing(made: Cluster, path: str) -> int:
 
 def clear_default_database(made: Cluster) -> None:
     """Drop the database that initdb makes: a dump of ``postgres`` creates it again, with its own locale."""
+    _drop(made, "postgres")
+
+
+def _drop(made: Cluster, database: str) -> None:
     drill_cluster.assert_own(made)
     connection = _postgres.connect(made.login, autocommit=True)
     try:
         with connection.cursor() as cursor:
-            cursor.execute("DROP DATABASE IF EXISTS postgres")
+            # Of a pg_restore that failed, a backend may still be at work.
+            cursor.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(database)))
     finally:
         connection.close()
 
@@ -166,12 +171,7 @@ def restore(
     again = jobs > 1 and deadlocked(done)
     if again:
         tell(DEADLOCK.format(database))
-        connection = _postgres.connect(made.login, autocommit=True)
-        try:
-            with connection.cursor() as cursor:
-                cursor.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(database)))
-        finally:
-            connection.close()
+        _drop(made, database)
         done = attempt(1)
     if done.returncode != 0:
         raise _failed(made, "pg_restore", done)

@@ -181,6 +181,5 @@ def _told(
     if left:
         begun = f"What it had begun, {', '.join(left)}, is left and invalid: the next run removes it."
     before = f"Done before: {', '.join(item.subject for item in done)}." if done else "Nothing was changed before it."
-    state = f" (SQLSTATE {error.pgcode})" if error.pgcode else ""
-    message = (error.diag.message_primary or str(error)).strip()
-    return DbopsError(f"{step.subject}: {message}{state}.{detail} Statement: {text}", remedy, f"{begun} {before}")
+    problem = f"{step.subject}: {_postgres.told(error)}.{detail} Statement: {text}"
+    return DbopsError(problem, remedy, f"{begun} {before}")

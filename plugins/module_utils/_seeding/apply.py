@@ -9,7 +9,6 @@ wait at a time; new tables are guarded from the first commit on.
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -27,9 +26,6 @@ from ansible_collections.dbops.postgres.plugins.module_utils._postgres import (
 from ansible_collections.dbops.postgres.plugins.module_utils._seeding.observe import observe
 from ansible_collections.dbops.postgres.plugins.module_utils._seeding.plan import plan
 from ansible_collections.dbops.postgres.plugins.module_utils._seeding.spec import GuardSpec, environment_of
-
-with suppress(ImportError):  # connect() says so
-    import psycopg2
 
 if TYPE_CHECKING:
     from psycopg2 import extensions
@@ -109,8 +105,6 @@ def _apply(connection: extensions.connection, wanted: Plan) -> None:
                     execute(cursor, step)
             connection.commit()
         except DbopsError as error:
-            with suppress(psycopg2.Error):  # it may be gone
-                connection.rollback()
             committed = f"Committed before: {', '.join(done)}." if done else "Nothing was changed before it."
             raise DbopsError(
                 error.problem,
